@@ -1,0 +1,55 @@
+# Every target works from a fresh clone as a single command. `make` alone lists them.
+
+PYTHON ?= python3
+# The tests start real servers; two of them at a time is what a small machine carries.
+WORKERS ?= 2
+TEST_ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/installed
+# What is checked: benchmarks only where they exist.
+CODE := src tests $(wildcard benchmarks)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --only-binary :all: \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test check bench format lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+
+install: $(STAMP) ## build .venv with everything pinned by hash
+
+# Only wheels: an install runs no foreign code but the package's own build.
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tocsin needs Python 3.11 or later: make PYTHON=python3.11 install")'
+	$(PYTHON) -m venv .venv
+	$(PIP) install --require-hashes --only-binary :all: --requirement requirements-dev.txt
+	$(PIP) install --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+serve: $(STAMP) ## start the server with its data in ./data
+	$(BIN)/tocsin serve --data ./data
+
+test: $(STAMP) ## run all tests (WORKERS=n, TEST_ARGS="-k word")
+	$(BIN)/python -m pytest -n $(WORKERS) $(TEST_ARGS)
+
+# The tests come last: their closing line is the last thing that is printed.
+check: $(STAMP) ## what CI runs: format, lint, types, architecture, tests
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n $(WORKERS) $(TEST_ARGS)
+
+bench: $(STAMP) ## measure and print the table of budgets
+	$(BIN)/python -m benchmarks
+
+format: $(STAMP) ## rewrite the code in the house format
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix-only $(CODE)
+
+lock: $(STAMP) ## pin the newest versions that pyproject.toml allows
+	$(COMPILE) --upgrade pyproject.toml --output-file requirements.txt
+	$(COMPILE) --upgrade pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt

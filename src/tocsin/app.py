@@ -1,0 +1,328 @@
+"""The composition root: Settings -> Store -> Engine -> Web, and the order in which they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from setproctitle import setproctitle
+
+from tocsin import __version__
+from tocsin.channels import Tools as ChannelTools
+from tocsin.channels import SmtpConfig, load_senders
+from tocsin.channels.email import Email
+from tocsin.domain.monitor import SECOND
+from tocsin.domain.plan import Plans
+from tocsin.engine.alerts import Voice
+from tocsin.engine.away import Away
+from tocsin.engine.clock import Clock
+from tocsin.engine.dispatch import Dispatch, DispatchConfig
+from tocsin.engine.intake import Intake, IntakeConfig
+from tocsin.engine.liveness import Ledger
+from tocsin.engine.manage import Manage
+from tocsin.engine.manage.desk import Addresses
+from tocsin.engine.manage.desk import Tools as ManageTools
+from tocsin.engine.plans import load_plans
+from tocsin.engine.prune import Prune, Retention
+from tocsin.engine.reanchor import Reanchor
+from tocsin.engine.watch import Watch
+from tocsin.outbound import Outbound
+from tocsin.settings import Settings, SettingsError
+from tocsin.store.schema import SQLITE, migrate
+from tocsin.store.sqlite import SqliteStore
+from tocsin.store.vault import Vault, check_canary, load_key
+from tocsin.web.dialect import discover
+from tocsin.web.bounds import Bounds
+from tocsin.web.front import Front
+from tocsin.web.ping import PingConfig, PingLane
+from tocsin.web.services import Services
+from tocsin.web.protocol import ConnectionLimits, protocol_factory, sweep
+
+SILENCE = 3600 * SECOND
+BACKLOG = 4_096
+SPARE_DESCRIPTORS = 256
+DRAIN_SECONDS = 10
+SLACK_SECONDS = 5
+# The writer asks for the interpreter lock some times a batch; at the default of 5 ms it would wait most of
+# its time for the event loop to let go.
+SWITCH_SECONDS = 0.0005
+
+log = structlog.get_logger()
+
+
+def serve(settings: Settings) -> None:
+    """Migrate, start everything, and run until SIGTERM or SIGINT. Raises SettingsError in one line."""
+    setproctitle("tocsin serve")
+    _configure_log(settings.log_level)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    with _sole_user_of(settings.data):
+        uvloop.run(_serve(settings, _listen(settings.host, settings.port)))
+
+
+async def _serve(settings: Settings, listener: socket.socket) -> None:
+    url = database_url(settings)
+    if not url.startswith(SQLITE):
+        raise SettingsError("TOCSIN_DATABASE_URL: this version serves SQLite only")
+    await asyncio.to_thread(migrate, url)
+    vault = Vault(_secret_key(settings))
+    store = SqliteStore(Path(url.removeprefix(SQLITE)))
+    await store.write(lambda connection: check_canary(connection, vault))
+    await App(settings, vault, store, listener).run()
+
+
+class App:
+    """One process that holds everything: built in order of dependence, stopped in the opposite order."""
+
+    def __init__(self, settings: Settings, vault: Vault, store: SqliteStore, listener: socket.socket) -> None:
+        self._settings = settings
+        self._listener = listener
+        self.public_url = settings.public_url or _address_of(listener)
+        self.store = store
+        self.vault = vault
+        self.clock = Clock()
+        self.started_at = self.clock.now()
+        self.dialects = discover()
+        self.outbound = Outbound(settings.allowed_networks, settings.http_timeout_seconds)
+        self.senders = load_senders(_channel_tools(settings, self.outbound, self.public_url))
+        self.ledger = Ledger(store, self.clock, lambda: self.intake.oldest_waiting_at())
+        readers = {dialect.name: dialect.pings.read for dialect in self.dialects}
+        intake_config = IntakeConfig(queue_limit=settings.queue_limit)
+        self.intake = Intake(store, self.clock, self.ledger, readers, self.voice, intake_config)
+        self.watch = Watch(store, self.clock, self.ledger, self.voice)
+        dispatch_config = _dispatch_config(settings)
+        self.dispatch = Dispatch(store, self.clock, vault, self.senders, self.voice, dispatch_config)
+        self.away = Away(store, self.clock, self.voice)
+        self.prune = Prune(store, self.clock, Retention(settings.pings_per_monitor, settings.ping_days))
+        self.reanchor = Reanchor(store, self.clock, self.ledger, self.intake)
+        self._members_config = vault.seal({"members": True}) if settings.smtp_url else None
+        self._machine_kinds = frozenset(name for name, one in self.senders.items() if not one.for_people)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.manage = self._manage()
+        self._connect()
+
+    def voice(self) -> Voice:
+        """What texts need just now; `last_heard_at` is set when no job was heard for an hour."""
+        heard_at = max(self.intake.last_arrived_at or 0, self.started_at)
+        is_silent = self.clock.now() - heard_at > SILENCE
+        return Voice(
+            public_url=self.public_url,
+            last_heard_at=heard_at if is_silent else None,
+            members_config=self._members_config,
+            machine_kinds=self._machine_kinds,
+        )
+
+    def wake(self) -> None:
+        """Something was written that the watcher or the dispatch should look at."""
+        self.watch.wake_by(0)
+        self.dispatch.wake()
+
+    async def run(self) -> None:
+        """Serve until told to stop, then store what was taken and stop."""
+        await self.ledger.open()
+        server = self._server()
+        self._begin(self.ledger.run())
+        self._begin(self.watch.run())
+        self._begin(self.dispatch.run())
+        self._begin(self.away.run())
+        self._begin(self.prune.run())
+        self._begin(sweep(server.server_state))
+        try:
+            await self._greet()
+            await server.serve(sockets=[self._listener])
+        finally:
+            await self._stop()
+
+    def _connect(self) -> None:
+        """What one part's commit means for another."""
+        for part in (self.intake, self.watch):
+            part.on_flips = self.dispatch.wake
+        self.away.on_notices = self.dispatch.wake
+        self.intake.on_earlier_event = self.watch.wake_by
+        self.ledger.on_backward_step = self._go_back
+
+    def _manage(self) -> Manage:
+        settings = self._settings
+        mail = self.senders["email"]
+        assert isinstance(mail, Email)  # noqa: S101 - narrows a type
+        return Manage(
+            ManageTools(
+                store=self.store,
+                clock=self.clock,
+                vault=self.vault,
+                kinds=self.senders,
+                plans=_plans(settings),
+                addresses=Addresses(self.public_url, settings.ping_url),
+                check_url=self.outbound.check,
+                wake=self.wake,
+                voice_of=self.voice,
+                mail=mail.mail if settings.smtp_url else None,
+                signup_open=settings.signup == "open",
+            )
+        )
+
+    def _go_back(self, size: int) -> None:
+        if not any(task.get_name() == "reanchor" for task in self._tasks):
+            self._begin(self.reanchor.run(size), name="reanchor")
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _stop(self) -> None:
+        await self.intake.drain()
+        await self.dispatch.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.ledger.close()
+        await self.outbound.close()
+        await self.store.close()
+
+    def _server(self) -> uvicorn.Server:
+        lane = PingLane(self.intake, self.dialects, _ping_config(self._settings))
+        limits = ConnectionLimits(
+            self._settings.request_timeout_seconds, connections=_raise_descriptor_limit()
+        )
+        config = uvicorn.Config(
+            _build_front(self),
+            http=protocol_factory(lane, limits, lambda: self.ledger.deaf("refused")),  # type: ignore[arg-type]
+            loop="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        return _Server(config)
+
+    async def _greet(self) -> None:
+        """Say where we are, and how the first person gets in."""
+        link = await self.manage.setup_link()
+        print(f"Tocsin {__version__} listens on {_address_of(self._listener)}", flush=True)  # noqa: T201
+        if link is not None:
+            print(f"Sign in (once, within 30 minutes): {link}", flush=True)  # noqa: T201
+
+
+def database_url(settings: Settings) -> str:
+    """Where the data is: what the setting says, or the file in the data folder."""
+    return settings.database_url.get_secret_value() or f"{SQLITE}{settings.data / 'tocsin.db'}"
+
+
+def _secret_key(settings: Settings) -> str:
+    return settings.secret_key.get_secret_value() if settings.secret_key else load_key(settings.data)
+
+
+def _plans(settings: Settings) -> Plans:
+    try:
+        return load_plans(settings.plans)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _channel_tools(settings: Settings, outbound: Outbound, public_url: str) -> ChannelTools:
+    smtp = None
+    if settings.smtp_url:
+        smtp = SmtpConfig.from_url(settings.smtp_url.get_secret_value(), settings.smtp_timeout_seconds)
+    return ChannelTools(outbound, smtp, settings.mail_from, settings.telegram_api_base, public_url)
+
+
+def _dispatch_config(settings: Settings) -> DispatchConfig:
+    return DispatchConfig(
+        attempt_seconds=settings.http_timeout_seconds + SLACK_SECONDS,
+        slow_kinds={"email": settings.smtp_timeout_seconds + SLACK_SECONDS},
+        digest_threshold=settings.digest_threshold,
+    )
+
+
+def _ping_config(settings: Settings) -> PingConfig:
+    return PingConfig(
+        settings.body_limit_bytes, settings.unknown_token_limit_per_minute, settings.trusted_proxies
+    )
+
+
+def _configure_log(level: str) -> None:
+    """One line an event, a machine word first; standard error, so that standard output is for people."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told to stop by our signal handlers: its own would end the process before we have drained."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+def _raise_descriptor_limit() -> int:
+    """Take all file descriptors that we may have; returns how many connections that allows."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    log.info("descriptors", limit=hard)
+    return max(64, hard - SPARE_DESCRIPTORS)
+
+
+@contextlib.contextmanager
+def _sole_user_of(data: Path) -> Iterator[None]:
+    """SQLite wants one process that holds everything: a second server on the same data is refused."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "tocsin.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(f"another tocsin serve uses the data in {data}") from None
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}") from None
+
+
+def _address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+def _build_front(app: App) -> Front:
+    settings = app._settings
+    services = Services(
+        app.manage, app.clock.now, __version__, app.public_url, settings.ping_url, settings.trusted_proxies
+    )
+    bounds = Bounds(body_bytes=settings.request_limit_bytes)
+    return Front(app.dialects, services, {}, _later, bounds)
+
+
+async def _later(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})

@@ -1,0 +1,1 @@
+"""What runs beside the user's jobs: standard library only, independent of the server."""

@@ -1,0 +1,1 @@
+"""What Tocsin does with time: take pings, watch deadlines, deliver alerts."""

@@ -1,0 +1,282 @@
+"""Intake: what arrived while the last batch was being committed becomes the next batch (promises 1, 2, 5).
+
+A batch is one transaction: the monitors are read, every ping is folded in true order, pings, states, flips
+and notifications are written. Only then is anybody answered. The queue is bounded; what does not fit is
+refused whole, and the ledger knows of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from tocsin.domain.monitor import Gap, Policy, State
+from tocsin.domain.ping import Flag, Kind, Ping, Reading, Signal
+from tocsin.domain.transition import apply, is_late
+from tocsin.engine.alerts import Change, Voice, record_flips
+from tocsin.engine.history import apply_late
+from tocsin.store.database import StoredPing, Tracked
+from tocsin.store.liveness import NewGap, write_gaps
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from tocsin.engine.clock import Clock
+    from tocsin.engine.liveness import Ledger
+    from tocsin.store.database import Store
+
+LONGEST_USER_AGENT = 200
+
+log = structlog.get_logger()
+
+
+class Answer(NamedTuple):
+    """What became of a ping, for its dialect to word. `dialect` is the token's."""
+
+    dialect: str
+    monitor_name: str
+    policy: Policy
+    state: State
+    kind: Kind
+    arrived_at: int
+    duration_ms: int | None
+
+
+class Full(Exception):
+    """Too many pings are waiting to be stored."""
+
+
+class Waiting(NamedTuple):
+    """A signal, its arrival, and who is to be answered: with an Answer, None for an unknown token, or the
+    error that kept it from being stored."""
+
+    arrived_at: int
+    signal: Signal
+    answer: Callable[[Answer | Exception | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeConfig:
+    """`queue_limit`: pings that may wait. `batch_limit`: pings in one transaction."""
+
+    queue_limit: int = 20_000
+    batch_limit: int = 2_000
+
+
+Read = Callable[[Signal], Reading | None]
+
+
+class Intake:
+    """Takes signals on the event loop, and has the store's writer commit them in batches."""
+
+    def __init__(  # noqa: PLR0913 - its collaborators
+        self,
+        store: Store,
+        clock: Clock,
+        ledger: Ledger,
+        readers: Mapping[str, Read],
+        voice: Callable[[], Voice],
+        config: IntakeConfig,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._ledger = ledger
+        self._readers = readers
+        self._voice = voice
+        self._config = config
+        self._waiting: list[Waiting] = []
+        self._in_commit: list[Waiting] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._loop = asyncio.get_running_loop()
+        self.on_flips: Callable[[], None] = lambda: None
+        self.on_earlier_event: Callable[[int], None] = lambda _at: None
+        self.accepted = 0
+        self.refused = 0
+        self.last_arrived_at: int | None = None
+
+    def submit(self, signal: Signal, answer: Callable[[Answer | Exception | None], None]) -> None:
+        """Take a signal; `answer` is called on the event loop after the commit. Raises Full."""
+        waiting = self._waiting
+        if len(waiting) >= self._config.queue_limit:
+            self.refused += 1
+            self._ledger.deaf("refused")
+            raise Full
+        waiting.append(Waiting(self._clock.now(), signal, answer))
+        if self._idle.is_set():
+            # What else is read from the sockets in this turn of the loop goes into the same batch.
+            self._idle.clear()
+            self._loop.call_soon(self._commit_next)
+
+    def oldest_waiting_at(self) -> int | None:
+        """When the oldest signal arrived that is not committed yet."""
+        if self._in_commit:
+            return self._in_commit[0].arrived_at
+        return self._waiting[0].arrived_at if self._waiting else None
+
+    @property
+    def queue_length(self) -> int:
+        """Signals that are waiting or being committed."""
+        return len(self._waiting) + len(self._in_commit)
+
+    async def drain(self) -> None:
+        """Return when everything that was taken has been committed and answered."""
+        await self._idle.wait()
+
+    def _commit_next(self) -> None:
+        limit = self._config.batch_limit
+        batch, self._waiting = self._waiting[:limit], self._waiting[limit:]
+        self._in_commit = batch
+        if not batch:
+            self._idle.set()
+            return
+        ledger = self._ledger
+        ledger.notice(batch[-1].arrived_at)
+        commit = _Batch(
+            self._store, self._readers, batch, ledger.gaps(), ledger.take_unwritten(), self._voice()
+        )
+        future = self._store.submit(commit)
+        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._committed, commit, done))
+
+    def _committed(self, commit: _Batch, done: Future[list[Answer | None]]) -> None:
+        error = done.exception()
+        if error is not None:
+            self._ledger.keep_unwritten(commit.unwritten)
+            self._ledger.deaf("failed")
+            log.error("batch_failed", pings=len(commit.batch), error=repr(error))
+        self._commit_next()
+        if error is not None:
+            for waiting in commit.batch:
+                waiting.answer(Full())
+            return
+        self._after(commit)
+        for waiting, answer in zip(commit.batch, done.result(), strict=True):
+            waiting.answer(answer)
+
+    def _after(self, commit: _Batch) -> None:
+        self.accepted += len(commit.batch)
+        self.last_arrived_at = commit.batch[-1].arrived_at
+        if commit.changes:
+            self.on_flips()
+        if commit.earliest_event_at is not None:
+            self.on_earlier_event(commit.earliest_event_at)
+
+
+class _Batch:
+    """One batch, and the transaction that stores it; called on the writer thread."""
+
+    def __init__(  # noqa: PLR0913 - what one transaction needs
+        self,
+        store: Store,
+        readers: Mapping[str, Read],
+        batch: list[Waiting],
+        gaps: tuple[Gap, ...],
+        unwritten: list[NewGap],
+        voice: Voice,
+    ) -> None:
+        self.batch = batch
+        self.unwritten = unwritten
+        self.changes: list[Change] = []
+        self.earliest_event_at: int | None = None
+        self._hot = store.hot
+        self._readers = readers
+        self._gaps = gaps
+        self._voice = voice
+        self._tracked: dict[int, Tracked] = {}
+        self._pings: list[StoredPing] = []
+        self._bodies: list[tuple[int, bytes]] = []
+
+    def __call__(self, connection: Connection) -> list[Answer | None]:
+        write_gaps(connection, self.unwritten)
+        found = self._hot.find(connection, {waiting.signal.token for waiting in self.batch})
+        next_id = self._hot.reserve_ping_ids(connection, len(self.batch)) if found else 0
+        answers: list[Answer | None] = []
+        for waiting in self.batch:
+            by_token = found.get(waiting.signal.token)
+            reading = None if by_token is None else self._readers[by_token.dialect](waiting.signal)
+            if by_token is None or reading is None:
+                answers.append(None)
+                continue
+            answers.append(self._apply(connection, waiting, by_token, reading, next_id))
+            next_id += 1
+        self._write(connection)
+        return answers
+
+    def _apply(
+        self, connection: Connection, waiting: Waiting, by_token: Tracked, reading: Reading, ping_id: int
+    ) -> Answer:
+        at, signal = waiting.arrived_at, waiting.signal
+        tracked = self._tracked.get(by_token.monitor_id, by_token)
+        kind, run_id, exit_code, stated_ms = reading
+        ping = Ping(at, kind, ping_id, run_id, exit_code, stated_ms)
+        policy = tracked.policy
+        if is_late(tracked.state, ping):
+            self._flush(connection)
+            placed = apply_late(connection, tracked, ping, self._gaps, self.batch[-1].arrived_at)
+            state, flips, duration_ms, prev_id, head_id = placed
+        else:
+            state, flips, duration_ms = apply(policy, tracked.state, ping, self._gaps)
+            prev_id, head_id = tracked.last_ping_id, ping_id
+        monitor_id, project_id = tracked.monitor_id, tracked.project_id
+        self._tracked[monitor_id] = Tracked(
+            monitor_id,
+            project_id,
+            tracked.dialect,
+            tracked.uid,
+            tracked.name,
+            policy,
+            state,
+            tracked.look_at,
+            head_id,
+        )
+        self.changes += [Change(monitor_id, project_id, flip, state) for flip in flips]
+        self._pings.append(
+            StoredPing(
+                ping_id,
+                prev_id,
+                monitor_id,
+                state.ping_count,
+                at,
+                int(kind),
+                run_id,
+                exit_code,
+                duration_ms,
+                signal.address,
+                _user_agent(signal),
+                _flags(signal),
+            )  # fmt: skip
+        )
+        if signal.body:
+            self._bodies.append((ping_id, signal.body))
+        return Answer(by_token.dialect, tracked.name, policy, state, kind, at, duration_ms)
+
+    def _write(self, connection: Connection) -> None:
+        self._flush(connection)
+        if self.changes:
+            record_flips(connection, self.changes, self.batch[-1].arrived_at, self._voice)
+
+    def _flush(self, connection: Connection) -> None:
+        """Write what has been folded so far; a late ping looks at the history in the store."""
+        self._hot.add_pings(connection, self._pings, self._bodies)
+        earliest = self._hot.save(connection, list(self._tracked.values()))
+        if earliest is not None:
+            self.earliest_event_at = min(earliest, self.earliest_event_at or earliest)
+        self._pings, self._bodies = [], []
+
+
+def _user_agent(signal: Signal) -> str | None:
+    for name, value in signal.headers:
+        if name == b"user-agent":
+            return value[:LONGEST_USER_AGENT].decode("latin-1")
+    return None
+
+
+def _flags(signal: Signal) -> int | None:
+    if not signal.body:
+        return None
+    return Flag.BODY | Flag.BODY_CUT if signal.body_was_cut else Flag.BODY

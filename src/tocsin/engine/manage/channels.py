@@ -1,0 +1,233 @@
+"""Channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from tocsin.domain.alert import Event, Facts
+from tocsin.domain.channel import Outcome, Receipt, Sender
+from tocsin.domain.errors import Code, TocsinError
+from tocsin.domain.project import Actor
+from tocsin.domain.record import ChannelView
+from tocsin.engine.manage.credentials import new_uid
+from tocsin.engine.manage.desk import may_write, not_found
+from tocsin.engine.manage.form import Form
+from tocsin.engine.manage.links import VERIFY_CHANNEL, Letter, Links
+from tocsin.store import channels, notifications
+from tocsin.store.accounts import Link
+from tocsin.store.channels import ChannelRow
+
+MASK = "***"
+LONGEST_LABEL = 100
+MAIL = "email"
+
+
+class Channels(Links):
+    """Use cases around the project's channels; a monitor's own (hidden) ones are not among them.
+
+    A channel is named by its uid; cronheart's by `ChannelView.id` (an int).
+    """
+
+    async def channels(self, actor: Actor) -> list[ChannelView]:
+        """All, oldest first."""
+        return [self._view(row) for row in await self._channel_rows(actor)]
+
+    async def channel(self, actor: Actor, ref: str | int) -> ChannelView:
+        """One. NOT_FOUND."""
+        return self._view(await self._channel_row(actor, ref))
+
+    async def create_channel(
+        self, actor: Actor, kind: str, label: str, config: Mapping[str, Any], *, verified: bool = False
+    ) -> ChannelView:
+        """A new channel. Not `verified`: a mail channel gets a link, others a successful test. INVALID
+        (`kind`, `label`, and the kind's own fields), FORBIDDEN (read-only, or not in the plan)."""
+        may_write(actor)
+        form = Form()
+        kind = form.choice("kind", kind, tuple(self._tools.kinds))
+        label = form.text("label", label, 1, LONGEST_LABEL)
+        checked = {} if "kind" in form.problems else await self._check_config(form, kind, config)
+        form.finish()
+        self._may_use(actor, kind)
+        now = self._now()
+
+        def add(connection: Connection) -> tuple[ChannelRow, Letter | None]:
+            values = {
+                "uid": new_uid(),
+                "project_id": actor.project_id,
+                "kind": kind,
+                "label": label,
+                **self._sealed(kind, checked),
+                "verified_at": now if verified else None,
+                "created_at": now,
+                "updated_at": now,
+            }
+            row = _get(connection, actor, channels.add(connection, values))
+            return row, self._ask(connection, row, checked, now)
+
+        row, letter = await self._tools.store.write(add)
+        self._post(letter)
+        return self._view(row)
+
+    async def update_channel(self, actor: Actor, ref: str | int, changes: Mapping[str, Any]) -> ChannelView:
+        """Change `label`, `enabled`, `config`. Fields of `config` that are missing or read "***" stay; None
+        removes one. Another mail address has to be verified again. INVALID, NOT_FOUND."""
+        may_write(actor)
+        before = await self._channel_row(actor, ref)
+        now = self._now()
+        values = await self._changed(before, changes, now)
+
+        def change(connection: Connection) -> tuple[ChannelRow, Letter | None]:
+            channels.change(connection, before.id, values)
+            row = _get(connection, actor, before.id)
+            asks = "config" in values and row.verified_at is None
+            return row, self._ask(connection, row, self._open(row), now) if asks else None
+
+        row, letter = await self._tools.store.write(change)
+        self._post(letter)
+        self._tools.wake()
+        return self._view(row)
+
+    async def delete_channel(self, actor: Actor, ref: str | int) -> None:
+        """Gone at once; its unsent notifications are withdrawn. NOT_FOUND."""
+        may_write(actor)
+        now = self._now()
+
+        def delete(connection: Connection) -> None:
+            row = _get(connection, actor, ref)
+            # The secret goes at once, not only the row's visibility.
+            gone = {"deleted_at": now, "updated_at": now, "enabled": False}
+            channels.change(connection, row.id, {**gone, **self._sealed(row.kind, {})})
+            notifications.withdraw_channels(connection, [row.id], now)
+
+        await self._tools.store.write(delete)
+        self._tools.wake()
+
+    async def test_channel(self, actor: Actor, ref: str | int) -> Receipt:
+        """Send a test now; a delivered one verifies the channel, but for mail, where only the address's
+        owner can. NOT_FOUND."""
+        may_write(actor)
+        row = await self._channel_row(actor, ref)
+        receipt = await self._sender(row.kind).send(self._open(row), [self._test(row)])
+        if receipt.outcome is Outcome.DELIVERED and row.kind != MAIL and row.verified_at is None:
+            now = self._now()
+            values = {"verified_at": now, "updated_at": now}
+            await self._tools.store.write(lambda connection: channels.change(connection, row.id, values))
+        return receipt
+
+    def _may_use(self, actor: Actor, kind: str) -> None:
+        """Refuse (FORBIDDEN) a kind that the plan does not have."""
+        kinds = actor.plan.channel_kinds
+        if kinds is not None and kind not in kinds:
+            raise TocsinError(Code.FORBIDDEN, f"The plan {actor.plan.label} has no channels of kind {kind}.")
+
+    async def _channel_rows(self, actor: Actor) -> list[ChannelRow]:
+        project_id = actor.project_id
+        return await self._tools.store.read(lambda connection: channels.of_project(connection, project_id))
+
+    async def _channel_row(self, actor: Actor, ref: str | int) -> ChannelRow:
+        return await self._tools.store.read(lambda connection: _get(connection, actor, ref))
+
+    async def _check_config(self, form: Form, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+        """The kind's own check, and that every destination may be reached."""
+        sender = self._tools.kinds[kind]
+        try:
+            checked = sender.check(config)
+            for value in checked.values():
+                if isinstance(value, str) and value.startswith(("http://", "https://")):
+                    await self._tools.check_url(value)
+        except TocsinError as error:
+            form.adopt(error, _destination(config))
+            return {}
+        return checked
+
+    async def _changed(self, before: ChannelRow, changes: Mapping[str, Any], now: int) -> dict[str, Any]:
+        """The columns that `changes` ask for."""
+        form = Form()
+        values: dict[str, Any] = {"updated_at": now}
+        for field, value in changes.items():
+            match field:
+                case "label":
+                    values[field] = form.text(field, value, 1, LONGEST_LABEL)
+                case "enabled":
+                    values |= _switch(is_on=form.flag(field, value))
+                case "config":
+                    values |= await self._changed_config(form, before, value)
+                case _:
+                    form.refuse(field, "There is no such field.")
+        form.finish()
+        return values
+
+    async def _changed_config(self, form: Form, before: ChannelRow, config: Any) -> dict[str, Any]:
+        if not isinstance(config, Mapping):
+            form.refuse("config", "This must be an object.")
+            return {}
+        old = self._open(before)
+        kept = {name: value for name, value in old.items() if config.get(name, MASK) == MASK}
+        given = {name: value for name, value in config.items() if value not in (MASK, None)}
+        checked = await self._check_config(form, before.kind, kept | given)
+        if before.kind == MAIL and not set(checked.get("to", ())) <= set(old.get("to", ())):
+            return {**self._sealed(before.kind, checked), "verified_at": None}
+        return self._sealed(before.kind, checked)
+
+    def _sealed(self, kind: str, config: Mapping[str, Any]) -> dict[str, str]:
+        vault = self._tools.vault
+        return {"config": vault.seal(config), "fingerprint": vault.fingerprint(kind, config)}
+
+    def _open(self, row: ChannelRow) -> dict[str, Any]:
+        return self._tools.vault.open(row.config)
+
+    def _sender(self, kind: str) -> Sender:
+        sender = self._tools.kinds.get(kind)
+        if sender is None:
+            raise TocsinError(Code.CONFLICT, f"Channels of kind {kind} are switched off on this server.")
+        return sender
+
+    def _ask(
+        self, connection: Connection, row: ChannelRow, config: Mapping[str, Any], now: int
+    ) -> Letter | None:
+        """A letter to the owner of a mail address that is not verified."""
+        if row.kind != MAIL or row.verified_at is not None or not config.get("to"):
+            return None
+        return self._write_letter(connection, config["to"][0], Link(VERIFY_CHANNEL, None, row.id), now)
+
+    def _test(self, row: ChannelRow) -> Facts:
+        message = f'This is a test of the channel "{row.label}". Alerts will arrive like this.'
+        return Facts(id=new_uid(), event=Event.TEST, at=self._now(), message=message)
+
+    def _view(self, row: ChannelRow) -> ChannelView:
+        sender = self._tools.kinds.get(row.kind)
+        config = self._open(row)
+        hidden = set(config) if sender is None else sender.secrets
+        masked = {name: MASK if name in hidden else value for name, value in config.items()}
+        return ChannelView(
+            row.id,
+            row.uid,
+            row.kind,
+            row.label,
+            masked,
+            row.enabled,
+            row.disabled_reason,
+            row.verified_at,
+            row.created_at,
+            row.updated_at,
+        )
+
+
+def _get(connection: Connection, actor: Actor, ref: str | int) -> ChannelRow:
+    row = channels.find(connection, actor.project_id, ref)
+    if row is None:
+        raise not_found("channel")
+    return row
+
+
+def _switch(*, is_on: bool) -> dict[str, Any]:
+    """Switching a channel on forgives what it was disabled for."""
+    return {"enabled": True, "disabled_reason": None, "refusals": 0} if is_on else {"enabled": False}
+
+
+def _destination(config: Mapping[str, Any]) -> str:
+    """The field that holds the address, for an error that names none."""
+    return next((name for name in ("webhook_url", "url") if name in config), "config")

@@ -1,0 +1,103 @@
+"""What was received, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from tocsin.domain.monitor import SECOND
+from tocsin.domain.project import Actor
+from tocsin.domain.record import FlipView, IncidentView, Page, PingView
+from tocsin.engine.manage.desk import Desk, not_found
+from tocsin.engine.manage.monitors import get_own
+from tocsin.store import flips, pings
+
+DAY = 86_400 * SECOND
+MOST_STEPS = 20_000  # a filter is applied along the chain, which pruning keeps about this short
+
+Item = TypeVar("Item", PingView, FlipView, IncidentView)
+
+
+class Pings(Desk):
+    """Use cases around pings, flips and incidents. All lists are newest first; a cursor is an id."""
+
+    async def pings(
+        self,
+        actor: Actor,
+        monitor_id: int,
+        *,
+        limit: int = 50,
+        offset: int = 0,
+        cursor: int | None = None,
+        kinds: Collection[int] = (),
+    ) -> Page[PingView]:
+        """A monitor's pings in true order. `kinds`: domain.ping.Kind, all where empty. `total` is the kept
+        ping count where nothing is filtered. NOT_FOUND."""
+        days = actor.plan.history_days
+        oldest_at = self._now() - days * DAY if days else 0
+
+        def read(connection: Connection) -> Page[PingView]:
+            monitor = get_own(connection, actor, monitor_id)
+            start = monitor.last_ping_id
+            if cursor is not None:
+                start = pings.before(connection, monitor_id, cursor)
+            found = pings.page(
+                connection,
+                start,
+                limit=limit + 1,
+                offset=offset,
+                kinds=kinds,
+                oldest_at=oldest_at,
+                steps=MOST_STEPS,
+            )
+            return _page(found, limit, None if kinds else monitor.ping_count)
+
+        return await self._tools.store.read(read)
+
+    async def ping_body(self, actor: Actor, monitor_id: int, ping_id: int) -> bytes:
+        """What a ping carried; empty where it carried nothing. NOT_FOUND."""
+
+        def read(connection: Connection) -> bytes:
+            get_own(connection, actor, monitor_id)
+            body = pings.body(connection, monitor_id, ping_id)
+            if body is None:
+                raise not_found("ping")
+            return body
+
+        return await self._tools.store.read(read)
+
+    async def flips(
+        self, actor: Actor, monitor_id: int | None = None, *, limit: int = 50, cursor: int | None = None
+    ) -> Page[FlipView]:
+        """Changes of status of one monitor, or of the project. NOT_FOUND."""
+        return await self._history(actor, monitor_id, limit, cursor, flips.page)
+
+    async def incidents(
+        self, actor: Actor, monitor_id: int | None = None, *, limit: int = 50, cursor: int | None = None
+    ) -> Page[IncidentView]:
+        """Spans from a down flip to the next flip that ends it. NOT_FOUND."""
+        return await self._history(actor, monitor_id, limit, cursor, flips.incidents)
+
+    async def _history(
+        self,
+        actor: Actor,
+        monitor_id: int | None,
+        limit: int,
+        cursor: int | None,
+        query: Callable[..., list[Item]],
+    ) -> Page[Item]:
+        def read(connection: Connection) -> Page[Item]:
+            if monitor_id is not None:
+                get_own(connection, actor, monitor_id)
+            found = query(connection, actor.project_id, monitor_id, limit=limit + 1, cursor=cursor)
+            return _page(found, limit, None)
+
+        return await self._tools.store.read(read)
+
+
+def _page(found: list[Item], limit: int, total: int | None) -> Page[Item]:
+    """A page of `limit`, of a list with one more if there is more."""
+    items = found[:limit]
+    return Page(items, total, items[-1].id if items and len(found) > limit else None)

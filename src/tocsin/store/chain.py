@@ -1,0 +1,74 @@
+"""A monitor's pings, walked along their chain: newest first, in true order."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
+
+from tocsin.domain.monitor import Status
+from tocsin.store import tables
+
+_ping = tables.ping
+_head = select(*_ping.c, literal_column("1").label("depth")).where(_ping.c.id == bindparam("head"))
+_links = _head.cte("links", recursive=True)
+_next = _ping.alias("next")
+_links = _links.union_all(
+    select(*_next.c, (_links.c.depth + 1).label("depth"))
+    .where(_next.c.id == _links.c.prev_id)
+    .where(_next.c.monitor_id == _links.c.monitor_id)
+    .where(_links.c.depth < bindparam("count"))
+)
+_WALK = select(_links).order_by(_links.c.depth)
+
+
+def walk(connection: Connection, head_id: int | None, count: int) -> list[Row[tuple[object, ...]]]:
+    """Up to `count` pings from `head_id` on, newest first, with the columns of `ping`."""
+    if head_id is None:
+        return []
+    return list(connection.execute(_WALK, {"head": head_id, "count": count}))
+
+
+def link(connection: Connection, newer_id: int, ping_id: int) -> None:
+    """Put a ping that is about to be added behind the newer one."""
+    connection.execute(update(_ping).where(_ping.c.id == newer_id).values(prev_id=ping_id))
+
+
+def control_flip_at(connection: Connection, monitor_id: int) -> int | None:
+    """When the monitor was last paused or resumed."""
+    flip = tables.flip
+    query = select(flip.c.at).where(flip.c.monitor_id == monitor_id)
+    query = query.where((flip.c.new == Status.PAUSED) | (flip.c.old == Status.PAUSED))
+    return connection.scalar(query.order_by(flip.c.id.desc()).limit(1))
+
+
+def flips_from(connection: Connection, monitor_id: int, at: int) -> list[Row[tuple[object, ...]]]:
+    """The monitor's flips at `at` or later, oldest first."""
+    flip = tables.flip
+    query = select(flip).where(flip.c.monitor_id == monitor_id, flip.c.at >= at)
+    return list(connection.execute(query.order_by(flip.c.at, flip.c.id)))
+
+
+def status_before(connection: Connection, monitor_id: int, at: int) -> Status:
+    """What the last flip before `at` led to; new where there was none."""
+    flip = tables.flip
+    query = select(flip.c.new).where(flip.c.monitor_id == monitor_id, flip.c.at < at)
+    found = connection.scalar(query.order_by(flip.c.at.desc(), flip.c.id.desc()).limit(1))
+    return Status(found) if found is not None else Status.NEW
+
+
+def was_told(connection: Connection, flip_id: int) -> bool:
+    """Whether an attempt was made to tell anybody of the flip."""
+    notification = tables.notification
+    query = select(notification.c.id).where(notification.c.flip_id == flip_id)
+    told = (notification.c.attempts > 0) | notification.c.lease_until.is_not(None)
+    return connection.scalar(query.where(told).limit(1)) is not None
+
+
+def remove_flip(connection: Connection, flip_id: int, now: int) -> None:
+    """Take back a flip that nobody was told of, with its notifications."""
+    notification = tables.notification
+    connection.execute(
+        update(notification)
+        .where(notification.c.flip_id == flip_id)
+        .values(status="withdrawn", next_attempt_at=None, finished_at=now)
+    )
+    connection.execute(tables.flip.delete().where(tables.flip.c.id == flip_id))

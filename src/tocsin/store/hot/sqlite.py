@@ -1,0 +1,221 @@
+"""The batch paths on SQLite.
+
+Each statement takes or gives a whole batch: the interpreter lock is let go once a statement and not once
+a row, so that the writer's work runs beside the event loop instead of fighting it for every row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Table
+
+from tocsin.domain.monitor import Policy, Reason, Run, State, Status
+from tocsin.domain.schedule import parse_schedule
+from tocsin.domain.transition import next_event_at
+from tocsin.store import tables
+from tocsin.store.database import Row, StoredPing, Tracked
+
+CHUNKS = (256, 64, 16, 4, 1)
+ID_BLOCK = 1_000_000
+LAST_ID = "ping_ids_reserved"
+
+STATE = tuple(
+    column.name
+    for column in tables.monitor_state.columns
+    if column.name not in ("monitor_id", "last_alert_at")
+)
+POLICY = (
+    "schedule_kind",
+    "schedule_expression",
+    "timezone",
+    "grace_seconds",
+    "longest_run_seconds",
+    "shortest_run_seconds",
+    "failures_before_alert",
+    "successes_before_recovery",
+    "reminder_seconds",
+)
+PING = tuple(column.name for column in tables.ping.columns)
+
+_STATUS = {status.value: status for status in Status}
+_REASON: dict[str | None, Reason | None] = {None: None, **{reason.value: reason for reason in Reason}}
+
+
+def _columns(alias: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{alias}.{name}" for name in names)
+
+
+_TRACKED = f"m.id, m.project_id, {{dialect}}, m.uid, m.name, {_columns('m', POLICY)}, {_columns('s', STATE)}"
+_POLICY_AT, _STATE_AT = 5, 5 + len(POLICY)
+
+_FIND = (
+    f"SELECT json_group_array(json_array(t.token, {_TRACKED.format(dialect='t.dialect')}))"
+    " FROM json_each(?) AS j CROSS JOIN token AS t ON t.token = j.value"
+    " CROSS JOIN monitor_state AS s ON s.monitor_id = t.monitor_id"
+    " CROSS JOIN monitor AS m ON m.id = t.monitor_id"
+)
+_LOAD = (
+    f"SELECT json_group_array(json_array({_TRACKED.format(dialect='m.dialect')}))"
+    " FROM json_each(?) AS j CROSS JOIN monitor_state AS s ON s.monitor_id = j.value"
+    " CROSS JOIN monitor AS m ON m.id = s.monitor_id AND m.deleted_at IS NULL"
+)
+_OVERDUE = (
+    "SELECT json_group_array(monitor_id)"
+    " FROM (SELECT monitor_id FROM watch WHERE look_at < ? ORDER BY look_at LIMIT ?)"
+)
+
+
+def _values(rows: int, columns: int) -> str:
+    return ", ".join(["(" + ", ".join("?" * columns) + ")"] * rows)
+
+
+def _insert(table: Table, columns: Sequence[str], tail: str = "") -> dict[int, str]:
+    head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "
+    return {rows: head + _values(rows, len(columns)) + tail for rows in CHUNKS}
+
+
+def _upsert(table: Table, columns: Sequence[str]) -> dict[int, str]:
+    changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    return _insert(table, columns, f" ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}")
+
+
+_ADD_PING = _insert(tables.ping, PING)
+_ADD_BODY = _insert(tables.ping_body, ("ping_id", "body"))
+_SAVE_STATE = _upsert(tables.monitor_state, ("monitor_id", *STATE))
+_SAVE_WATCH = _upsert(tables.watch, ("monitor_id", "look_at"))
+
+
+class SqliteHot:
+    """`store.database.Hot` on SQLite; used by the one writer thread only."""
+
+    def __init__(self) -> None:
+        self._next_id = 0
+        self._reserved = 0
+
+    def forget(self) -> None:
+        """A transaction was rolled back: what it may have reserved is not written down."""
+        self._reserved = 0
+
+    def find(self, connection: Connection, tokens: Iterable[str]) -> dict[str, Tracked]:
+        rows = _rows(connection, _FIND, orjson.dumps(list(tokens)).decode())
+        return {row[0]: _tracked(row[1:]) for row in rows}
+
+    def load(self, connection: Connection, monitor_ids: Iterable[int]) -> list[Tracked]:
+        rows = _rows(connection, _LOAD, orjson.dumps(list(monitor_ids)).decode())
+        return [_tracked(row) for row in rows]
+
+    def overdue(self, connection: Connection, now: int, limit: int) -> list[Tracked]:
+        monitor_ids = _rows(connection, _OVERDUE, now, limit)
+        found = self.load(connection, monitor_ids)
+        if len(found) < len(monitor_ids):
+            self._forget_watch(connection, set(monitor_ids) - {tracked.monitor_id for tracked in found})
+        return found
+
+    def next_look_at(self, connection: Connection) -> int | None:
+        row = _raw(connection).execute("SELECT min(look_at) FROM watch").fetchone()
+        return row[0] if row else None
+
+    def reserve_ping_ids(self, connection: Connection, count: int) -> int:
+        if self._next_id + count > self._reserved:
+            self._reserve_block(connection, count)
+        first = self._next_id
+        self._next_id += count
+        return first
+
+    def add_pings(
+        self, connection: Connection, pings: Sequence[StoredPing], bodies: Sequence[tuple[int, bytes]]
+    ) -> None:
+        _write(connection, _ADD_PING, pings, len(PING))
+        if bodies:
+            _write(connection, _ADD_BODY, bodies, 2)
+
+    def save(self, connection: Connection, tracked: Sequence[Tracked]) -> int | None:
+        earlier = []
+        rows = []
+        for one in tracked:
+            look_at = one.look_at
+            event_at = next_event_at(one.state)
+            if event_at is not None and (look_at is None or event_at < look_at):
+                look_at = event_at
+                earlier.append((one.monitor_id, event_at))
+            rows.append(_state_row(one, look_at))
+        _write(connection, _SAVE_STATE, rows, len(STATE) + 1)
+        _write(connection, _SAVE_WATCH, earlier, 2)
+        return min((look_at for _, look_at in earlier), default=None)
+
+    def save_look(self, connection: Connection, tracked: Sequence[Tracked]) -> None:
+        looks = [(one.monitor_id, next_event_at(one.state)) for one in tracked]
+        rows = [_state_row(one, look_at) for one, (_, look_at) in zip(tracked, looks, strict=True)]
+        _write(connection, _SAVE_STATE, rows, len(STATE) + 1)
+        _write(connection, _SAVE_WATCH, [look for look in looks if look[1] is not None], 2)
+        self._forget_watch(connection, [monitor_id for monitor_id, look_at in looks if look_at is None])
+
+    def _forget_watch(self, connection: Connection, monitor_ids: Iterable[int]) -> None:
+        _raw(connection).execute(
+            "DELETE FROM watch WHERE monitor_id IN (SELECT value FROM json_each(?))",
+            (orjson.dumps(list(monitor_ids)).decode(),),
+        )
+
+    def _reserve_block(self, connection: Connection, count: int) -> None:
+        """Ids are given out in blocks that are noted down first: none is given twice, though the newest
+        pings may have been deleted."""
+        raw = _raw(connection)
+        if not self._reserved:
+            row = raw.execute("SELECT value FROM meta WHERE name = ?", (LAST_ID,)).fetchone()
+            self._next_id = int(row[0]) + 1 if row else 1
+        self._reserved = self._next_id + max(count, ID_BLOCK)
+        raw.execute(
+            "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            (LAST_ID, str(self._reserved)),
+        )
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - narrows a type
+    return raw
+
+
+def _rows(connection: Connection, sql: str, *parameters: object) -> list[Any]:
+    return orjson.loads(_raw(connection).execute(sql, parameters).fetchone()[0])  # type: ignore[no-any-return]
+
+
+def _write(connection: Connection, sql: dict[int, str], rows: Sequence[Row], columns: int) -> None:
+    """Write rows in as few statements as their number allows."""
+    execute = _raw(connection).execute
+    flat = list(chain.from_iterable(rows))
+    at, left = 0, len(rows)
+    for size in CHUNKS:
+        while left >= size:
+            execute(sql[size], flat[at : at + size * columns])
+            at += size * columns
+            left -= size
+
+
+@lru_cache(maxsize=20_000)
+def _policy(kind: str, expression: str, timezone: str, *limits: int | None) -> Policy:
+    return Policy(parse_schedule(kind, expression, timezone), *limits)  # type: ignore[arg-type]
+
+
+def _tracked(row: list[Any]) -> Tracked:
+    s = row[_STATE_AT:]
+    state = State(_STATUS[s[0]], s[1], _REASON[s[2]], *s[3:11], _runs(s[11]) if s[11] else (), *s[12:18])
+    return Tracked(
+        row[0], row[1], row[2], row[3], row[4], _policy(*row[_POLICY_AT:_STATE_AT]), state, s[18], s[19]
+    )
+
+
+def _runs(text: str) -> tuple[Run, ...]:
+    return tuple(Run(*run) for run in orjson.loads(text))
+
+
+def _state_row(one: Tracked, look_at: int | None) -> Row:
+    state = one.state
+    runs = orjson.dumps([tuple(run) for run in state.runs]).decode() if state.runs else None
+    return (one.monitor_id, *state[:11], runs, *state[12:], look_at, one.last_ping_id)

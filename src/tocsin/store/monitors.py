@@ -1,0 +1,283 @@
+"""Monitors as people see them; the engine's own way to them is store/hot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from tocsin.domain.record import Monitor
+from tocsin.store.tables import (
+    attempt,
+    flip,
+    monitor,
+    monitor_state,
+    notification,
+    ping,
+    ping_body,
+    token,
+    watch,
+)
+
+DAY = 86_400_000_000
+KEPT_BY_CRONBEATS = 30 * DAY  # its published rule for a deleted job
+
+_STORED_NAMES = {"tag_text": "tags", "channel_text": "channel_ids", "run_text": "runs"}
+
+
+def _column(field: str) -> ColumnElement[Any]:
+    name = _STORED_NAMES.get(field, field)
+    if field == "token":
+        return token.c.token
+    return monitor.c[name] if name in monitor.c else monitor_state.c[name]
+
+
+# Outer joins keep the planner from starting anywhere but at the list's index.
+_ROWS = (
+    select(*(_column(field) for field in Monitor._fields))
+    .outerjoin(monitor_state, monitor_state.c.monitor_id == monitor.c.id)
+    .outerjoin(token, and_(token.c.monitor_id == monitor.c.id, token.c.dialect == monitor.c.dialect))
+    .where(monitor.c.deleted_at.is_(None))
+)
+_LIST = (
+    _ROWS.where(monitor.c.project_id == bindparam("project_id"), monitor.c.id < bindparam("below"))
+    .order_by(monitor.c.id.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+_COUNT = (
+    select(func.count())
+    .select_from(monitor)
+    .join(monitor_state, monitor_state.c.monitor_id == monitor.c.id)
+    .where(monitor.c.deleted_at.is_(None), monitor.c.project_id == bindparam("project_id"))
+)
+_TOP = 2**62
+
+
+def page(
+    connection: Connection,
+    project_id: int,
+    *,
+    limit: int,
+    offset: int = 0,
+    cursor: int | None = None,
+    filters: Sequence[ColumnElement[bool]] = (),
+) -> list[Monitor]:
+    """A project's monitors, newest first."""
+    bounds = {"project_id": project_id, "below": cursor or _TOP, "limit": limit, "offset": offset}
+    rows = connection.execute(_LIST.where(*filters) if filters else _LIST, bounds)
+    return [Monitor._make(row) for row in rows]
+
+
+def count(connection: Connection, project_id: int, filters: Sequence[ColumnElement[bool]]) -> int:
+    """How many monitors of a project match."""
+    return connection.execute(_COUNT.where(*filters), {"project_id": project_id}).scalar_one()
+
+
+def matching(
+    text: str, statuses: Collection[str], tags: Iterable[str], now: int
+) -> list[ColumnElement[bool]]:
+    """The filters of a list: part of the name, any of the statuses, all of the tags."""
+    filters = [_has_tag(tag) for tag in tags]
+    if text:
+        filters.append(monitor.c.name.icontains(text, autoescape=True))
+    if statuses:
+        filters.append(or_(*(_has_status(status, now) for status in sorted(statuses))))
+    return filters
+
+
+def get(connection: Connection, monitor_id: int) -> Monitor | None:
+    """The monitor of an id, in any project."""
+    return _one(connection, _ROWS.where(monitor.c.id == monitor_id))
+
+
+def get_all(connection: Connection, ids: Collection[int]) -> dict[int, Monitor]:
+    """Monitors by id, in any project."""
+    return {row.id: Monitor._make(row) for row in connection.execute(_ROWS.where(monitor.c.id.in_(ids)))}
+
+
+def find_by_uid(connection: Connection, uid: str) -> Monitor | None:
+    """The monitor of a uid, in any project."""
+    return _one(connection, _ROWS.where(monitor.c.uid == uid))
+
+
+def find_by_prefix(connection: Connection, prefix: str, project_id: int) -> Monitor | None:
+    """The monitor whose uid starts with `prefix` (hex digits), one of this project first."""
+    ours = (monitor.c.project_id == project_id).desc()
+    query = _ROWS.where(monitor.c.uid >= prefix, monitor.c.uid < prefix + "g")
+    return _one(connection, query.order_by(ours, monitor.c.id).limit(1))
+
+
+def find_by_token(connection: Connection, text: str, dialect: str) -> Monitor | None:
+    """The monitor that a token of this dialect leads to, in any project."""
+    known = select(token.c.monitor_id).where(token.c.token == text, token.c.dialect == dialect)
+    return _one(connection, _ROWS.where(monitor.c.id == known.scalar_subquery()))
+
+
+def find_by_unique_key(connection: Connection, project_id: int, unique_key: str) -> Monitor | None:
+    """The project's monitor with this `unique_key`."""
+    mine = (monitor.c.project_id == project_id) & (monitor.c.unique_key == unique_key)
+    return _one(connection, _ROWS.where(mine))
+
+
+def find_by_name(connection: Connection, project_id: int, name: str) -> Monitor | None:
+    """The project's oldest monitor with exactly this name."""
+    mine = (monitor.c.project_id == project_id) & (monitor.c.name == name)
+    return _one(connection, _ROWS.where(mine).order_by(monitor.c.id).limit(1))
+
+
+def unique_keys(connection: Connection, project_id: int, keys: Collection[str]) -> set[str]:
+    """Which of these are in use."""
+    if not keys:
+        return set()
+    query = select(monitor.c.unique_key).where(
+        monitor.c.project_id == project_id, monitor.c.unique_key.in_(keys), monitor.c.deleted_at.is_(None)
+    )
+    return {key for key in connection.execute(query).scalars() if key is not None}
+
+
+def add_all(
+    connection: Connection, rows: Sequence[Mapping[str, Any]], tokens: Sequence[str], now: int
+) -> list[int]:
+    """New monitors, each with its state and its token; their ids, in the same order."""
+    returning = insert(monitor).returning(monitor.c.id, sort_by_parameter_order=True)
+    ids = list(connection.execute(returning, [dict(row) for row in rows]).scalars())
+    connection.execute(insert(monitor_state), [{"monitor_id": each, "since_at": now} for each in ids])
+    values = [
+        {"token": text, "monitor_id": each, "dialect": row["dialect"]}
+        for text, each, row in zip(tokens, ids, rows, strict=True)
+    ]
+    connection.execute(insert(token), values)
+    return ids
+
+
+def change(connection: Connection, monitor_id: int, values: Mapping[str, Any]) -> None:
+    """Change columns of `monitor`."""
+    connection.execute(update(monitor).where(monitor.c.id == monitor_id).values(values))
+
+
+def tokens_in_use(connection: Connection, texts: Collection[str]) -> set[str]:
+    """Which of these tokens are taken."""
+    return set(connection.execute(select(token.c.token).where(token.c.token.in_(texts))).scalars())
+
+
+def replace_token(connection: Connection, monitor_id: int, dialect: str, text: str) -> None:
+    """Give the monitor another token of this dialect; the old one is unknown from now on."""
+    connection.execute(delete(token).where(token.c.monitor_id == monitor_id, token.c.dialect == dialect))
+    connection.execute(insert(token).values(token=text, monitor_id=monitor_id, dialect=dialect))
+
+
+def mark_deleted(connection: Connection, ids: Collection[int], now: int) -> None:
+    """Out of every list, unknown to every ping, expected no more."""
+    connection.execute(update(monitor).where(monitor.c.id.in_(ids)).values(deleted_at=now, updated_at=now))
+    connection.execute(delete(token).where(token.c.monitor_id.in_(ids)))
+    connection.execute(delete(watch).where(watch.c.monitor_id.in_(ids)))
+    nothing = {"due_at": None, "deadline_at": None, "runs": None, "remind_at": None, "look_at": None}
+    connection.execute(update(monitor_state).where(monitor_state.c.monitor_id.in_(ids)).values(nothing))
+
+
+def purge_deleted(connection: Connection, before: int, limit: int) -> int:
+    """Remove up to about `limit` rows of monitors that were deleted before then; how many it removed.
+
+    0 means that none is left. (cronbeats keeps a deleted job for 30 days.) Call it again and again, each
+    time in a transaction of its own.
+    """
+    query = (
+        select(monitor.c.id)
+        .where(monitor.c.deleted_at < before)
+        .where(or_(monitor.c.dialect != "cronbeats", monitor.c.deleted_at < before - KEPT_BY_CRONBEATS))
+        .order_by(monitor.c.deleted_at)
+        .limit(limit)
+    )
+    removed = 0
+    for monitor_id in connection.execute(query).scalars().all():
+        if removed >= limit:
+            break
+        removed += _purge(connection, monitor_id, limit - removed)
+    return removed
+
+
+def _one(connection: Connection, query: Select[*tuple[Any, ...]]) -> Monitor | None:
+    row = connection.execute(query).first()
+    return Monitor._make(row) if row else None
+
+
+def _has_tag(tag: str) -> ColumnElement[bool]:
+    # `replace` heeds capitals on every database, LIKE does not.
+    padded = literal(" ") + monitor.c.tags + literal(" ")
+    return func.replace(padded, f" {tag} ", "") != padded
+
+
+def _has_status(status: str, now: int) -> ColumnElement[bool]:
+    state = monitor_state.c
+    is_late = and_(state.status == "up", func.coalesce(state.due_at, _TOP) <= now)
+    match status:
+        case "late":
+            return is_late
+        case "up":
+            return and_(state.status == "up", func.coalesce(state.due_at, _TOP) > now)
+        case "running":
+            return state.runs.is_not(None)
+        case "snoozed":
+            return state.snoozed_until > now
+        case _:
+            return state.status == status
+
+
+def _purge(connection: Connection, monitor_id: int, limit: int) -> int:
+    """One step of one monitor: what hangs on it first, the row itself once nothing does."""
+    removed = _purge_pings(connection, monitor_id, limit)
+    removed += _purge_flips(connection, monitor_id, max(0, limit - removed))
+    removed += _purge_notifications(connection, monitor_id, max(0, limit - removed))
+    if removed >= limit:
+        return removed
+    connection.execute(delete(monitor_state).where(monitor_state.c.monitor_id == monitor_id))
+    connection.execute(delete(monitor).where(monitor.c.id == monitor_id))
+    return removed + 1
+
+
+def _purge_pings(connection: Connection, monitor_id: int, limit: int) -> int:
+    state = monitor_state.c
+    start = connection.execute(select(state.last_ping_id).where(state.monitor_id == monitor_id)).scalar()
+    if start is None:
+        return 0
+    chain = select(ping.c.id, ping.c.prev_id, literal(1).label("step")).where(ping.c.id == start)
+    walked = chain.cte("chain", recursive=True)
+    older = select(ping.c.id, ping.c.prev_id, walked.c.step + 1).join(walked, ping.c.id == walked.c.prev_id)
+    walked = walked.union_all(older.where(walked.c.step < limit))
+    rows = connection.execute(select(walked.c.id, walked.c.prev_id).order_by(walked.c.step)).all()
+    ids = [row.id for row in rows]
+    for at in range(0, len(ids), 500):
+        some = ids[at : at + 500]
+        connection.execute(delete(ping_body).where(ping_body.c.ping_id.in_(some)))
+        connection.execute(delete(ping).where(ping.c.id.in_(some)))
+    head = rows[-1].prev_id if rows else None
+    connection.execute(update(monitor_state).where(state.monitor_id == monitor_id).values(last_ping_id=head))
+    return len(ids)
+
+
+def _purge_flips(connection: Connection, monitor_id: int, limit: int) -> int:
+    some = select(flip.c.id).where(flip.c.monitor_id == monitor_id).order_by(flip.c.id).limit(limit)
+    return connection.execute(delete(flip).where(flip.c.id.in_(some))).rowcount
+
+
+def _purge_notifications(connection: Connection, monitor_id: int, limit: int) -> int:
+    query = select(notification.c.id).where(notification.c.monitor_id == monitor_id)
+    ids = connection.execute(query.order_by(notification.c.id).limit(limit)).scalars().all()
+    connection.execute(delete(attempt).where(attempt.c.notification_id.in_(ids)))
+    connection.execute(delete(notification).where(notification.c.id.in_(ids)))
+    return len(ids)

@@ -1,0 +1,272 @@
+"""Notifications as rows: written, withdrawn, released, read.
+
+How they are delivered: store/outbox.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, literal_column, select, update
+
+from tocsin.domain.alert import Event, Facts, PingLine, Subject
+from tocsin.domain.monitor import Status
+from tocsin.domain.record import AttemptView, NotificationView
+from tocsin.store import tables
+from tocsin.store.chunks import chunks
+
+
+class Delivery(StrEnum):
+    """Where a notification stands. `held` while its monitor is snoozed; the last three are final."""
+
+    PENDING = "pending"
+    HELD = "held"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    WITHDRAWN = "withdrawn"
+
+
+_notification = tables.notification
+# A literal, since a planner cannot match a bound value with the condition of a partial index.
+PENDING: ColumnElement[str] = literal_column(f"'{Delivery.PENDING}'")
+FAILED: ColumnElement[str] = literal_column(f"'{Delivery.FAILED}'")
+IS_PENDING = _notification.c.status == PENDING
+_UNSENT = _notification.c.status.in_((Delivery.PENDING, Delivery.HELD))
+_FINAL = _notification.c.status.in_((Delivery.DELIVERED, Delivery.FAILED, Delivery.WITHDRAWN))
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A notification to be written; `facts.id` is its uid."""
+
+    project_id: int
+    channel_id: int
+    facts: Facts
+    monitor_id: int | None = None
+    flip_id: int | None = None
+    held: bool = False
+
+
+class Told(NamedTuple):
+    """What is known of a notification about a monitor's ups and downs."""
+
+    id: int
+    monitor_id: int
+    channel_id: int
+    event: str
+    status: str
+    created_at: int
+
+
+class OutboxSummary(NamedTuple):
+    """How delivery stands. `oldest_pending_at`: when the alert that waits longest was written."""
+
+    pending: int
+    oldest_pending_at: int | None
+    dead_letters: int
+
+
+def write_facts(facts: Facts) -> str:
+    """Facts as the JSON that is stored."""
+    return orjson.dumps(facts).decode()
+
+
+def read_facts(text: str) -> Facts:
+    """Facts from the JSON that is stored."""
+    raw: dict[str, Any] = orjson.loads(text)
+    monitor = raw["monitor"]
+    raw["event"] = Event(raw["event"])
+    raw["monitor"] = None if monitor is None else Subject(**{**monitor, "tags": tuple(monitor["tags"])})
+    raw["lines"] = tuple(raw["lines"])
+    raw["pings"] = tuple(PingLine(**line) for line in raw["pings"])
+    return Facts(**raw)
+
+
+def add(connection: Connection, drafts: Sequence[Draft], now: int) -> None:
+    """Write notifications, in their order: held ones, or ones to be delivered at once."""
+    if drafts:
+        connection.execute(insert(_notification), [_row(draft, now) for draft in drafts])
+
+
+def withdraw(connection: Connection, monitor_ids: Collection[int], now: int) -> None:
+    """Take back what has not been sent about monitors: they were paused or deleted."""
+    for some in chunks(monitor_ids):
+        _withdraw(connection, _notification.c.monitor_id.in_(some), now)
+
+
+def withdraw_channels(connection: Connection, channel_ids: Collection[int], now: int) -> None:
+    """Take back what has not been sent on channels: they were deleted."""
+    for some in chunks(channel_ids):
+        _withdraw(connection, _notification.c.channel_id.in_(some), now)
+
+
+def withdraw_ids(connection: Connection, ids: Collection[int], now: int) -> None:
+    """Take back these, where they have not been sent."""
+    for some in chunks(ids):
+        _withdraw(connection, _notification.c.id.in_(some), now)
+
+
+def release(connection: Connection, ids: Collection[int], now: int) -> None:
+    """Let held notifications go out."""
+    for some in chunks(ids):
+        these = (_notification.c.id.in_(some), _notification.c.status == Delivery.HELD)
+        values = {"status": Delivery.PENDING, "next_attempt_at": now}
+        connection.execute(update(_notification).where(*these).values(values))
+
+
+def channels_told(
+    connection: Connection, monitor_ids: Collection[int], flip_ids: Collection[int]
+) -> dict[int, dict[int, str]]:
+    """Monitor → channel → status of the notifications of these flips that were not withdrawn."""
+    wanted = set(flip_ids)
+    columns = (_notification.c.monitor_id, _notification.c.flip_id, _notification.c.channel_id)
+    query = select(*columns, _notification.c.status)
+    query = query.where(_notification.c.status != Delivery.WITHDRAWN)
+    found: dict[int, dict[int, str]] = {}
+    for some in chunks(monitor_ids):
+        for monitor_id, flip_id, channel_id, status in connection.execute(
+            query.where(_notification.c.monitor_id.in_(some))
+        ):
+            if flip_id in wanted:
+                found.setdefault(monitor_id, {})[channel_id] = status
+    return found
+
+
+def read_told(connection: Connection, monitor_ids: Collection[int]) -> list[Told]:
+    """Every notification of an up or a down of these monitors that was not withdrawn, oldest first."""
+    query = select(*(_notification.c[name] for name in Told._fields)).where(
+        _notification.c.event.in_((Event.DOWN, Event.UP)), _notification.c.status != Delivery.WITHDRAWN
+    )
+    rows = (
+        row
+        for some in chunks(monitor_ids)
+        for row in connection.execute(query.where(_notification.c.monitor_id.in_(some)))
+    )
+    return sorted((Told(*row) for row in rows), key=lambda told: told.id)
+
+
+def outbox_summary(connection: Connection) -> OutboxSummary:
+    """How delivery stands, for /metrics, /readyz and doctor."""
+    waiting = select(func.count(), func.min(_notification.c.created_at)).where(IS_PENDING)
+    pending, oldest_pending_at = connection.execute(waiting).one()
+    dead = select(func.count()).where(_notification.c.status == FAILED)
+    return OutboxSummary(pending, oldest_pending_at, connection.scalar(dead) or 0)
+
+
+def page(
+    connection: Connection,
+    project_id: int,
+    *,
+    monitor_id: int | None = None,
+    statuses: Collection[str] = (),
+    limit: int = 50,
+    cursor: int | None = None,
+) -> list[NotificationView]:
+    """A project's notifications, newest first; `cursor` is the id of the last one seen."""
+    query = _views().where(_notification.c.project_id == project_id)
+    if monitor_id is not None:
+        query = query.where(_notification.c.monitor_id == monitor_id)
+    if statuses:
+        query = query.where(_notification.c.status.in_(statuses))
+    if cursor is not None:
+        query = query.where(_notification.c.id < cursor)
+    rows = connection.execute(query.order_by(_notification.c.id.desc()).limit(limit))
+    return [_view(row) for row in rows]
+
+
+def find(connection: Connection, project_id: int, uid: str) -> NotificationView | None:
+    """One notification, with its attempts, oldest first."""
+    these = (_notification.c.project_id == project_id, _notification.c.uid == uid)
+    row = connection.execute(_views().where(*these)).one_or_none()
+    return None if row is None else _view(row, _attempts(connection, row.id))
+
+
+def prune(connection: Connection, before: int, limit: int) -> int:
+    """Remove up to `limit` finished notifications written before a time, with their attempts; how many.
+
+    Those of a monitor that is still down stay: its recovery is told where its down was (promise 4).
+    """
+    state = tables.monitor_state.c
+    still_down = select(state.monitor_id).where(
+        state.monitor_id == _notification.c.monitor_id, state.status == Status.DOWN
+    )
+    old = select(_notification.c.id).where(_notification.c.created_at < before, _FINAL)
+    ids = list(connection.scalars(old.where(~still_down.exists()).order_by(_notification.c.id).limit(limit)))
+    for some in chunks(ids):
+        connection.execute(delete(tables.attempt).where(tables.attempt.c.notification_id.in_(some)))
+        connection.execute(delete(_notification).where(_notification.c.id.in_(some)))
+    return len(ids)
+
+
+def _row(draft: Draft, now: int) -> dict[str, Any]:
+    return {
+        "uid": draft.facts.id,
+        "project_id": draft.project_id,
+        "channel_id": draft.channel_id,
+        "monitor_id": draft.monitor_id,
+        "flip_id": draft.flip_id,
+        "event": draft.facts.event,
+        "facts": write_facts(draft.facts),
+        "status": Delivery.HELD if draft.held else Delivery.PENDING,
+        "next_attempt_at": None if draft.held else now,
+        "created_at": now,
+    }
+
+
+def _withdraw(connection: Connection, condition: ColumnElement[bool], now: int) -> None:
+    # The lease stays: an attempt that is under way may still end, and then says what really happened.
+    values = {"status": Delivery.WITHDRAWN, "next_attempt_at": None, "finished_at": now}
+    connection.execute(update(_notification).where(condition, _UNSENT).values(values))
+
+
+def _views() -> Select[Any]:
+    monitor, channel = tables.monitor, tables.channel
+    return (
+        select(
+            _notification,
+            monitor.c.uid.label("monitor_uid"),
+            monitor.c.name.label("monitor_name"),
+            channel.c.uid.label("channel_uid"),
+            channel.c.kind.label("channel_kind"),
+            channel.c.label.label("channel_label"),
+            channel.c.hidden.label("channel_hidden"),
+        )
+        .join(channel, channel.c.id == _notification.c.channel_id)
+        .outerjoin(monitor, monitor.c.id == _notification.c.monitor_id)
+    )
+
+
+def _view(row: Any, attempts: Iterable[AttemptView] = ()) -> NotificationView:
+    facts = read_facts(row.facts)
+    return NotificationView(
+        id=row.id,
+        uid=row.uid,
+        event=row.event,
+        status=row.status,
+        message=facts.message,
+        reason=facts.reason,
+        at=facts.at,
+        monitor_id=row.monitor_id,
+        monitor_uid=row.monitor_uid,
+        monitor_name=row.monitor_name,
+        channel_id=row.channel_id,
+        channel_uid=None if row.channel_hidden else row.channel_uid,
+        channel_kind=row.channel_kind,
+        channel_label=row.channel_label,
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        attempt_list=tuple(attempts),
+    )
+
+
+def _attempts(connection: Connection, notification_id: int) -> list[AttemptView]:
+    attempt = tables.attempt.c
+    query = select(*(attempt[name] for name in AttemptView._fields))
+    rows = connection.execute(query.where(attempt.notification_id == notification_id).order_by(attempt.id))
+    return [AttemptView(*row) for row in rows]

@@ -1,0 +1,82 @@
+"""A monitor's pings, read along their chain (docs/decisions/0003-pings-are-a-chain.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import CTE, Connection, bindparam, func, literal, select
+
+from tocsin.domain.record import PingView
+from tocsin.store.tables import monitor_state, ping, ping_body
+
+_COLUMNS = [
+    ping.c.id,
+    ping.c.prev_id,
+    ping.c.monitor_id,
+    ping.c.arrived_at,
+    ping.c.kind,
+    ping.c.run_id,
+    ping.c.exit_code,
+    ping.c.duration_ms,
+    ping.c.address,
+    ping.c.user_agent,
+    func.coalesce(ping.c.flags, 0).label("flags"),
+]
+
+
+def _chain() -> CTE:
+    """The pings from `start` back in true order, `steps` of them, none older than `oldest_at`."""
+    in_time = ping.c.arrived_at >= bindparam("oldest_at")
+    chain = (
+        select(*_COLUMNS, literal(1).label("step"))
+        .where(ping.c.id == bindparam("start"), in_time)
+        .cte("chain", recursive=True)
+    )
+    older = select(*_COLUMNS, chain.c.step + 1).join(chain, ping.c.id == chain.c.prev_id)
+    return chain.union_all(older.where(chain.c.step < bindparam("steps"), in_time))
+
+
+_CHAIN = _chain()
+_LIST = select(*(_CHAIN.c[name] for name in PingView._fields)).order_by(_CHAIN.c.step)
+
+
+def page(
+    connection: Connection,
+    start: int | None,
+    *,
+    limit: int,
+    offset: int = 0,
+    kinds: Collection[int] = (),
+    oldest_at: int = 0,
+    steps: int,
+) -> list[PingView]:
+    """The chain from the ping `start`, newest first. At most `steps` pings are looked at."""
+    if start is None:
+        return []
+    query = _LIST.where(_CHAIN.c.kind.in_(kinds)) if kinds else _LIST
+    bounds = {"start": start, "steps": steps if kinds else min(steps, offset + limit), "oldest_at": oldest_at}
+    rows = connection.execute(query.limit(limit).offset(offset), bounds)
+    return [PingView._make(row) for row in rows]
+
+
+def head(connection: Connection, monitor_id: int) -> int | None:
+    """A monitor's newest ping."""
+    query = select(monitor_state.c.last_ping_id).where(monitor_state.c.monitor_id == monitor_id)
+    return connection.execute(query).scalar()
+
+
+def before(connection: Connection, monitor_id: int, ping_id: int) -> int | None:
+    """The ping that came before one of this monitor; None also where there is no such ping."""
+    query = select(ping.c.prev_id).where(ping.c.id == ping_id, ping.c.monitor_id == monitor_id)
+    return connection.execute(query).scalar()
+
+
+def body(connection: Connection, monitor_id: int, ping_id: int) -> bytes | None:
+    """What a ping carried, empty where it carried nothing; None where this monitor has no such ping."""
+    query = (
+        select(ping.c.id, ping_body.c.body)
+        .join(ping_body, ping_body.c.ping_id == ping.c.id, isouter=True)
+        .where(ping.c.id == ping_id, ping.c.monitor_id == monitor_id)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else bytes(row.body or b"")

@@ -1,0 +1,41 @@
+"""Old pings go, a small step at a time."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, bindparam, delete, or_, select
+
+from tocsin.store import tables
+
+_ping, _state = tables.ping, tables.monitor_state
+_STEP = (
+    select(
+        _ping.c.id,
+        or_(
+            _ping.c.arrived_at < bindparam("oldest_at"),
+            _ping.c.number <= _state.c.ping_count - bindparam("keep"),
+        ).label("is_old"),
+    )
+    .join(_state, _state.c.monitor_id == _ping.c.monitor_id)
+    .where(_ping.c.id > bindparam("after"))
+    .order_by(_ping.c.id)
+    .limit(bindparam("limit"))
+)
+CHUNK = 500
+
+
+def find_old(
+    connection: Connection, after: int, *, oldest_at: int, keep: int, limit: int
+) -> tuple[list[int], int | None]:
+    """Among the `limit` pings after the id `after`: those older than `oldest_at`, or with `keep` newer ones
+    of their monitor. Returns their ids, and the last id that was looked at (None at the end)."""
+    bounds = {"after": after, "oldest_at": oldest_at, "keep": keep, "limit": limit}
+    rows = connection.execute(_STEP, bounds).all()
+    return [row.id for row in rows if row.is_old], rows[-1].id if rows else None
+
+
+def remove(connection: Connection, ping_ids: list[int]) -> None:
+    """Delete pings and their bodies. A chain that leads to one ends there."""
+    for start in range(0, len(ping_ids), CHUNK):
+        chunk = ping_ids[start : start + CHUNK]
+        connection.execute(delete(tables.ping_body).where(tables.ping_body.c.ping_id.in_(chunk)))
+        connection.execute(delete(_ping).where(_ping.c.id.in_(chunk)))

@@ -1,0 +1,154 @@
+"""SQLite in use: one writer thread, a few reader threads, and a checkpointer off the commit path.
+
+WAL with synchronous=FULL: a commit is on the disk before it returns. Small pages, since a ping of one of a
+million monitors dirties one page, and the log holds whole pages (docs/decisions/0004-sqlite-settings.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from tocsin.store.hot.sqlite import SqliteHot
+
+T = TypeVar("T")
+Job = tuple[Callable[[Connection], Any], "Future[Any]"]
+
+PAGE_SIZE = 2048
+WRITER_CACHE_KB = 32_768
+READER_CACHE_KB = 4_096
+READERS = 4
+BUSY_SECONDS = 10.0
+CHECKPOINT_SECONDS = 1.0
+LONG_LOG_PAGES = 64 * 1024 * 1024 // PAGE_SIZE
+
+log = structlog.get_logger()
+
+
+def sqlite_engine(path: Path, cache_kb: int = READER_CACHE_KB) -> Engine:
+    """An engine whose connections are tuned as Tocsin's are, and leave transactions to the caller."""
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 512},
+    )
+
+    @event.listens_for(engine, "connect")
+    def tune(raw: sqlite3.Connection, _record: object) -> None:
+        raw.isolation_level = None
+        raw.execute(f"PRAGMA page_size = {PAGE_SIZE}")
+        raw.execute("PRAGMA journal_mode = WAL")
+        raw.execute("PRAGMA synchronous = FULL")
+        raw.execute(f"PRAGMA cache_size = -{cache_kb}")
+        raw.execute("PRAGMA wal_autocheckpoint = 0")
+        raw.execute("PRAGMA temp_store = MEMORY")
+
+    return engine
+
+
+class SqliteStore:
+    """`store.database.Store` on one SQLite file, to be opened by one process."""
+
+    def __init__(self, path: Path) -> None:
+        self.hot = SqliteHot()
+        self._writer_engine = sqlite_engine(path, WRITER_CACHE_KB)
+        self._reader_engine = sqlite_engine(path)
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._local = threading.local()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._stopping = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._write_all, name="writer", daemon=True),
+            threading.Thread(target=self._checkpoint_all, name="checkpointer", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        return await asyncio.wrap_future(self.submit(fn))
+
+    def submit(self, fn: Callable[[Connection], T]) -> Future[T]:
+        """`write` for callers that do not await; the future is done on the writer thread."""
+        future: Future[T] = Future()
+        self._jobs.put((fn, future))
+        return future
+
+    async def close(self) -> None:
+        self._stopping.set()
+        self._jobs.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        self._readers.shutdown()
+
+    def _read(self, fn: Callable[[Connection], T]) -> T:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._reader_engine.connect()
+        return _in_transaction(connection, "BEGIN", fn)
+
+    def _write_all(self) -> None:
+        connection = self._writer_engine.connect()
+        while (job := self._jobs.get()) is not None:
+            fn, future = job
+            try:
+                result = _in_transaction(connection, "BEGIN IMMEDIATE", fn)
+            except BaseException as error:  # noqa: BLE001 - the waiting caller gets it
+                self.hot.forget()
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+            del fn, future, job
+        connection.close()
+
+    def _checkpoint_all(self) -> None:
+        """Copy the log into the file once a second; where that leaves a long log, have the writer pause for
+        an instant so that the log can start over."""
+        with self._writer_engine.connect() as connection:
+            raw = _raw(connection)
+            while not self._stopping.wait(CHECKPOINT_SECONDS):
+                _busy, pages, _moved = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                if pages > LONG_LOG_PAGES:
+                    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                    self._jobs.put((_restart_log, Future()))
+
+
+def _restart_log(connection: Connection) -> None:
+    """Runs between two transactions of the writer; gives up at once where a reader is in the way."""
+    raw = _raw(connection)
+    raw.execute("COMMIT")
+    raw.execute("PRAGMA busy_timeout = 50")
+    row = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    raw.execute("BEGIN")
+    log.debug("log_restarted", busy=row[0], pages=row[1])
+
+
+def _in_transaction(connection: Connection, begin: str, fn: Callable[[Connection], T]) -> T:
+    raw = _raw(connection)
+    raw.execute(begin)
+    try:
+        result = fn(connection)
+        raw.execute("COMMIT")
+    except BaseException:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    return connection.connection.driver_connection  # type: ignore[return-value]

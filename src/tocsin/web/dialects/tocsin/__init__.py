@@ -1,0 +1,32 @@
+"""The native API at /api/tocsin/v1: everything the dashboard can do."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.types import ASGIApp
+
+from tocsin.web.dialect import Claim, Credential, Dialect, Pings
+from tocsin.web.dialects.tocsin import answers, application
+from tocsin.web.services import Services
+
+
+def _build(services: Services) -> ASGIApp:
+    return application.build(DIALECT, services)
+
+
+DIALECT = Dialect(
+    name="tocsin",
+    build=_build,
+    refuse=answers.problem,
+    claims=(Claim(f"{application.ROOT}/*", ("GET", "POST", "PATCH", "DELETE")),),
+    credential=Credential("authorization", "tsn_", scheme="bearer"),
+    pings=Pings(
+        paths=("/ping/{}",),
+        reply=answers.ping_reply,
+        refuse=answers.ping_refusal,
+        token_shape=re.compile(r"[0-9A-Za-z]{24}"),
+    ),
+    field_names=answers.FIELD_NAMES,
+    rate_headers=answers.rate_headers,
+)

@@ -1,0 +1,50 @@
+"""The native API's application: all its operations under one root."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from starlette.types import ASGIApp
+
+from tocsin.web.api import assemble
+from tocsin.web.dialect import Dialect
+from tocsin.web.dialects.tocsin import channels, history, monitors, notifications, project
+from tocsin.web.dialects.tocsin.answers import PROBLEM
+from tocsin.web.dialects.tocsin.shapes import Problem
+from tocsin.web.openapi import About, Operation
+from tocsin.web.reference import add_reference
+from tocsin.web.services import Services
+
+ROOT = "/api/tocsin/v1"
+
+ABOUT = About(
+    title="Tocsin",
+    description=(
+        "The native API of Tocsin: monitors, their pings, flips and incidents, channels, notifications and "
+        "keys. Times are RFC 3339 in UTC, durations whole seconds unless the name says otherwise. Lists are "
+        "newest first; send `next_cursor` as `cursor` to get the next page."
+    ),
+    problem=Problem,
+    problem_type=PROBLEM,
+    security={"type": "http", "scheme": "bearer", "description": "A key that begins with tsn_."},
+)
+
+_TAGGED = {
+    "Monitors": monitors.OPERATIONS,
+    "History": history.OPERATIONS,
+    "Channels": channels.OPERATIONS,
+    "Notifications": notifications.OPERATIONS,
+    "Project": project.OPERATIONS,
+}
+OPERATIONS: tuple[Operation, ...] = tuple(
+    replace(operation, path=ROOT + operation.path, tag=tag)
+    for tag, operations in _TAGGED.items()
+    for operation in operations
+)
+
+
+def build(dialect: Dialect, services: Services) -> ASGIApp:
+    """The application."""
+    app = assemble(dialect, services, ABOUT, OPERATIONS)
+    add_reference(app, ABOUT, OPERATIONS, root=ROOT, server=services.public_url)
+    return app

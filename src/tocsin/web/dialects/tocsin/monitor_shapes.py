@@ -1,0 +1,253 @@
+"""A monitor as the native API writes and reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field
+
+from tocsin.domain.errors import invalid
+from tocsin.domain.ping import Kind, word
+from tocsin.domain.record import ChannelView, Monitor, Targets
+from tocsin.web.dialects.tocsin.shapes import (
+    Cursor,
+    Given,
+    PageQuery,
+    PingKind,
+    Problem,
+    Seconds,
+    Taken,
+    Time,
+    Uid,
+    refuse_unknown,
+)
+from tocsin.web.times import iso, iso_or_none
+
+Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^\S+$")]
+ShownStatus = Literal["new", "up", "late", "down", "paused"]
+Wanted = Literal["new", "up", "late", "down", "paused", "running", "snoozed"]
+KIND_WORDS = tuple(word(kind) for kind in Kind)
+
+
+class Interval(Taken):
+    """A job that comes every so many seconds."""
+
+    kind: Literal["interval"]
+    seconds: int = Field(ge=1, le=31_622_400)
+
+
+class Calendar(Taken):
+    """A job that follows a clock: five cron fields or an @name (cron), or words (simple)."""
+
+    kind: Literal["cron", "simple"]
+    expression: str = Field(max_length=120, examples=["0 3 * * *"])
+    timezone: str = Field(default="UTC", max_length=64, examples=["Europe/Berlin"])
+
+
+class MonitorChanges(Taken):
+    """What may be changed of a monitor; what is not sent stays."""
+
+    name: str = Field(default="", min_length=1, max_length=200)
+    slug: str | None = Field(default=None, pattern="^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=100)
+    description: str = Field(default="", max_length=2_000)
+    tags: list[Tag] = Field(default=[], max_length=20)
+    schedule: Interval | Calendar = Interval(kind="interval", seconds=3600)
+    grace_seconds: int = Field(default=300, ge=0, le=31_622_400)
+    longest_run_seconds: Seconds | None = None
+    shortest_run_seconds: Seconds | None = None
+    failures_before_alert: int = Field(default=1, ge=1, le=1_000)
+    successes_before_recovery: int = Field(default=1, ge=1, le=1_000)
+    reminder_seconds: Seconds | None = None
+    channel_ids: list[str] = Field(default=[], max_length=100, description="Ids of channels.")
+    fan_out: bool = Field(default=True, description="Without channel_ids: tell every verified channel.")
+    mail: str = Field(default="members", description='"none", "members" or a mail address.')
+    webhook_url: str | None = Field(default=None, max_length=2_000)
+    webhook_format: str = "house"
+    webhook_secret: str | None = None
+    unique_key: str | None = Field(default=None, max_length=200)
+
+
+class NewMonitor(MonitorChanges):
+    """A monitor to make; only its name is needed."""
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+class NewMonitors(Taken):
+    """Up to 1,000 monitors to make at once."""
+
+    monitors: list[NewMonitor] = Field(min_length=1, max_length=1_000)
+
+
+class MonitorItem(Given):
+    """A monitor as a list shows it."""
+
+    id: Uid
+    name: str
+    slug: str
+    description: str
+    tags: list[str]
+    status: ShownStatus
+    is_running: bool
+    reason: str | None = Field(description="Why it has its status: missed, failed, overran, ping, …")
+    since_at: Time
+    schedule: Interval | Calendar
+    grace_seconds: int
+    longest_run_seconds: int | None
+    shortest_run_seconds: int | None
+    failures_before_alert: int
+    successes_before_recovery: int
+    reminder_seconds: int | None
+    channel_ids: list[Uid]
+    fan_out: bool
+    unique_key: str | None
+    made_by: str = Field(description="The dialect that made it.")
+    ping_url: str | None = Field(description="A credential: null for a read-only key.")
+    last_ping_at: Time | None
+    last_ping_kind: PingKind | None
+    last_success_at: Time | None
+    last_duration_ms: int | None
+    next_expected_at: Time | None
+    deadline_at: Time | None = Field(
+        description="The end of the grace period, when silence becomes an alert."
+    )
+    ping_count: int
+    last_alert_at: Time | None
+    snoozed_until: Time | None
+    created_at: Time
+    updated_at: Time
+
+
+class MonitorDetail(MonitorItem):
+    """A monitor, with its own mail and webhook."""
+
+    mail: str
+    webhook_url: str | None = Field(description="What follows the host is masked.")
+    webhook_format: str
+    webhook_has_secret: bool
+
+
+class MonitorPage(Given):
+    """Monitors, newest first."""
+
+    data: list[MonitorItem]
+    total: int | None
+    next_cursor: Cursor
+
+
+class MonitorQuery(PageQuery):
+    """Which monitors."""
+
+    text: str = Field(default="", max_length=200, description="A part of the name, in any case.")
+    status: list[Wanted] = Field(default=[], description="Any of these; may be repeated.")
+    tag: list[str] = Field(default=[], description="All of these; may be repeated.")
+
+
+class BulkResult(BaseModel):
+    """What became of one monitor: itself, or why it was refused."""
+
+    monitor: MonitorItem | None
+    error: Problem | None
+
+
+class BulkResults(Given):
+    """In the order in which they were sent."""
+
+    results: list[BulkResult]
+    created: int
+    refused: int
+
+
+class Snooze(Taken):
+    """Until when alerts are held back: one of the two."""
+
+    until_at: Time | None = None
+    seconds: Seconds | None = None
+
+
+def item(
+    monitor: Monitor, channels: Sequence[ChannelView], ping_base: str | None, now: int
+) -> dict[str, Any]:
+    """A MonitorItem. `ping_base`: what comes before the token; None hides the address."""
+    return {
+        "id": monitor.uid,
+        "name": monitor.name,
+        "slug": monitor.slug,
+        "description": monitor.description,
+        "tags": monitor.tags,
+        "status": monitor.shown_status(now),
+        "is_running": monitor.is_running,
+        "reason": monitor.reason,
+        "since_at": iso(monitor.since_at),
+        "schedule": schedule(monitor),
+        "grace_seconds": monitor.grace_seconds,
+        "longest_run_seconds": monitor.longest_run_seconds,
+        "shortest_run_seconds": monitor.shortest_run_seconds,
+        "failures_before_alert": monitor.failures_before_alert,
+        "successes_before_recovery": monitor.successes_before_recovery,
+        "reminder_seconds": monitor.reminder_seconds,
+        "channel_ids": [channel.uid for channel in channels],
+        "fan_out": bool(monitor.fan_out),
+        "unique_key": monitor.unique_key,
+        "made_by": monitor.dialect,
+        "ping_url": ping_base and ping_base + monitor.token,
+        "last_ping_at": iso_or_none(monitor.last_ping_at),
+        "last_ping_kind": None if monitor.last_kind is None else KIND_WORDS[monitor.last_kind],
+        "last_success_at": iso_or_none(monitor.last_success_at),
+        "last_duration_ms": monitor.last_duration_ms,
+        "next_expected_at": iso_or_none(monitor.due_at),
+        "deadline_at": iso_or_none(monitor.deadline_at),
+        "ping_count": monitor.ping_count,
+        "last_alert_at": iso_or_none(monitor.last_alert_at),
+        "snoozed_until": iso_or_none(monitor.snoozed_until) if monitor.is_snoozed(now) else None,
+        "created_at": iso(monitor.created_at),
+        "updated_at": iso(monitor.updated_at),
+    }
+
+
+def schedule(monitor: Monitor) -> dict[str, Any]:
+    """An Interval or a Calendar."""
+    if monitor.schedule_kind == "interval":
+        return {"kind": "interval", "seconds": int(monitor.schedule_expression)}
+    return {
+        "kind": monitor.schedule_kind,
+        "expression": monitor.schedule_expression,
+        "timezone": monitor.timezone,
+    }
+
+
+def draft_schedule(given: Any) -> dict[str, Any]:
+    """A schedule as sent, as the fields of a draft. Raises TocsinError(INVALID) for what is no object."""
+    if not isinstance(given, dict):
+        raise invalid("schedule", "This must be an object with a kind.")
+    if given.get("kind") == "interval":
+        refuse_unknown(given, Interval, "schedule.")
+        seconds = given.get("seconds")
+        # Only a real integer: what is not one keeps its quotes or its point, and is refused with the rest.
+        expression = str(seconds) if type(seconds) is int else repr(seconds)
+        return {"schedule_kind": "interval", "schedule_expression": expression, "timezone": "UTC"}
+    refuse_unknown(given, Calendar, "schedule.")
+    return {
+        "schedule_kind": given.get("kind"),
+        "schedule_expression": given.get("expression"),
+        "timezone": given.get("timezone", "UTC"),
+    }
+
+
+def targets(own: Targets) -> dict[str, Any]:
+    """What a MonitorDetail has besides."""
+    return {
+        "mail": own.mail,
+        "webhook_url": own.webhook_url and masked(own.webhook_url),
+        "webhook_format": own.webhook_format,
+        "webhook_has_secret": own.webhook_has_secret,
+    }
+
+
+def masked(url: str) -> str:
+    """An address without what may be a secret: the addresses of chat services are credentials."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}/***"

@@ -1,0 +1,36 @@
+"""Times as the wire has them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+SECOND = 1_000_000
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - all is UTC here, and an offset would be printed
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso(at: int) -> str:
+    """RFC 3339 in UTC with milliseconds: 2026-03-28T02:00:12.000Z."""
+    seconds, rest = divmod(at, SECOND)
+    return f"{_to_the_second(seconds)}.{rest // 1000:03d}Z"
+
+
+def iso_or_none(at: int | None) -> str | None:
+    """As `iso`; None stays None."""
+    return None if at is None else iso(at)
+
+
+def parse_iso(text: str) -> int | None:
+    """Microseconds UTC of an RFC 3339 time with an offset or Z; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text)
+        return (moment - _EPOCH_UTC) // timedelta(microseconds=1) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=8192)
+def _to_the_second(seconds: int) -> str:
+    # Remembered: pings of the same second, and jobs that are due together, share it.
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat()

@@ -1,0 +1,52 @@
+"""What every test may ask for: a migrated store, a running server, the native API."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server import Api, Server
+from tocsin.store import tables
+from tocsin.store.sqlite import SqliteStore, sqlite_engine
+
+Serve = Callable[..., Server]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    """A migrated SQLite database in a temporary file."""
+    path = tmp_path / "tocsin.db"
+    engine = sqlite_engine(path)
+    tables.metadata.create_all(engine)
+    engine.dispose()
+    store = SqliteStore(path)
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start servers: `serve(http_timeout_seconds=1)`. Alerts may go to receivers on this machine."""
+    with contextlib.ExitStack() as running:
+
+        def start(*, open_files: int | None = None, **settings: object) -> Server:
+            chosen = {"allowed_networks": "127.0.0.0/8", **settings}
+            server = Server(tmp_path_factory.mktemp("server"), open_files=open_files, **chosen)
+            return running.enter_context(server)
+
+        yield start
+
+
+@pytest.fixture
+def server(serve: Serve) -> Server:
+    """A running server with the default settings, which may reach receivers on this machine."""
+    return serve()
+
+
+@pytest.fixture
+def api(server: Server) -> Api:
+    """The native API of `server`, with a key of an account of its own."""
+    return server.api()
