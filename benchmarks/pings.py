@@ -29,15 +29,16 @@ KINDS: dict[str, Requests] = {
 }
 HEADS = (
     "load", "monitors", "connections", "per second", "of empty 200", "p50", "p99", "acknowledged", "lost",
-    "refused", "broken", "server CPU", "server RSS", "wrk CPU",
+    "errors", "server CPU", "CPU of each", "server RSS", "wrk CPU",
 )  # fmt: skip
 NOTE = """\
 Each ping is answered after its commit (WAL, synchronous=FULL). Monitors are drawn at random. With "new"
 connections each ping has its own, as cron jobs do; "kept" ones are used again. Requests carry curl's headers.
 
 *Empty 200* is a bare uvicorn of the same version, with the same loop and parser, under the same wrk script.
-*lost* are pings that were acknowledged with 2xx by wrk's count and are not in the database's; *refused* are
-other answers; *broken* are connections that failed or took longer than 10 s."""
+*lost* are pings that were acknowledged with 2xx by wrk's count and are not in the database's; *errors* are
+other answers, and connections that failed or took longer than 10 s. *CPU of each* is the server's processor
+time for one request; unlike the rates it hardly depends on what else the machine was doing."""
 FASTEST = 30_000
 
 
@@ -222,9 +223,9 @@ def _row(result: Result, ratio: str, lost: str) -> Row:
         amount(run.p99_ms, "ms"),
         f"{run.acknowledged:,}",
         lost,
-        str(run.refused),
-        str(run.broken),
+        str(run.refused + run.broken),
         amount(usage.cpu_percent, "%"),
+        amount(usage.cpu_percent * 10_000 / run.rate, "µs"),
         amount(usage.rss_mb, "MB"),
         amount(run.generator_percent, "%"),
     )

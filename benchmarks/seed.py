@@ -16,14 +16,7 @@ from benchmarks.processes import Server, call
 from tocsin.domain.monitor import SECOND
 from tocsin.store import tables
 
-DAILY = {
-    "name": "nightly backup",
-    "schedule_kind": "interval",
-    "schedule_expression": "86400",
-    "grace_seconds": 3600,
-    "mail": "none",
-    "fan_out": False,
-}
+QUIET = {"name": "nightly backup", "mail": "none", "fan_out": False}
 CHUNK = 100_000
 DAY = 86_400 * SECOND
 CACHE_KB = 512 * 1024
@@ -60,7 +53,7 @@ def populate(data: Path, count: int, settings: Mapping[str, str], monitor: Mappi
     """A new data folder with that many monitors like this one, made through the native API."""
     with Server(data, settings) as server:
         key = server.make_key("tocsin", "benchmark")
-        made = call("POST", f"{server.url}/api/tocsin/v1/monitors", key, {**DAILY, **monitor})
+        made = call("POST", f"{server.url}/api/tocsin/v1/monitors", key, {**QUIET, **monitor})
     copy_monitor(data, made["id"], count)
 
 
@@ -157,6 +150,9 @@ def _copy(connection: sqlite3.Connection, template: int, dialect: str, count: in
         "id": "fresh.id",
         "uid": "lower(hex(randomblob(16)))",
         "name": "'job ' || fresh.id",
+        "schedule_kind": "'interval'",
+        "schedule_expression": "'86400'",
+        "grace_seconds": "3600",
         "unique_key": "NULL",
     }
     columns = [column.name for column in tables.monitor.columns]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.server import Api, Server
-from tocsin.store import tables
-from tocsin.store.sqlite import SqliteStore, sqlite_engine
+from tocsin.store.schema import migrate
+from tocsin.store.sqlite import SqliteStore
 
 Serve = Callable[..., Server]
 
@@ -19,9 +19,7 @@ Serve = Callable[..., Server]
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
     """A migrated SQLite database in a temporary file."""
     path = tmp_path / "tocsin.db"
-    engine = sqlite_engine(path)
-    tables.metadata.create_all(engine)
-    engine.dispose()
+    migrate(f"sqlite:///{path}")
     store = SqliteStore(path)
     yield store
     await store.close()

@@ -31,6 +31,7 @@ from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self, cast
+from urllib.parse import quote
 
 import httptools
 from aiosmtpd.controller import Controller
@@ -113,6 +114,10 @@ class HttpReceiver:
     def url(self) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._open)
 
     def script(self, *answers: Answer | int) -> None:
         """Answer so from the next request on."""
@@ -265,10 +270,10 @@ class Mail:
         return email.message_from_bytes(self.raw, policy=email.policy.default)
 
     def part(self, kind: str) -> str:
-        """The text of the part `plain` or `html`."""
+        """The text of the part `plain` or `html`, its lines ended as Python ends them."""
         body = self.message.get_body((kind,))
         assert body is not None, f"no {kind} part"
-        return str(body.get_content())
+        return str(body.get_content()).replace("\r\n", "\n")
 
 
 class SmtpReceiver:
@@ -304,7 +309,7 @@ class SmtpReceiver:
 
     @property
     def url(self) -> str:
-        login = f"{self._login[0]}:{self._login[1]}@" if self._login else ""
+        login = ":".join(quote(part, safe="") for part in self._login) + "@" if self._login else ""
         return f"smtp{'s' if self._implicit_tls else ''}://{login}127.0.0.1:{self.port}"
 
     def wait_for(self, count: int, timeout_seconds: float = PATIENCE_SECONDS) -> list[Mail]:
@@ -392,7 +397,7 @@ class _SmtpController(Controller):
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, login: Any
     ) -> AuthResult:
         given = (login.login.decode(), login.password.decode())
-        return AuthResult(success=given == self._login, auth_data=login)
+        return AuthResult(success=given == self._login, handled=False, auth_data=login)
 
 
 def _free_port() -> int:

@@ -45,7 +45,7 @@ class Server:
 
     def __init__(self, folder: Path, *, open_files: int | None = None, **settings: object) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = _environment(folder / "data", settings)
         self.log = folder / "server.log"
@@ -266,7 +266,8 @@ def _environment(data: Path, settings: Mapping[str, object]) -> dict[str, str]:
     return {**ours, "TOCSIN_DATA": str(data), "PYTHONUNBUFFERED": "1", **given}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port on which nobody listens, and that no outgoing connection will take."""
     while True:
         port = random.choice(PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from ipaddress import ip_network
@@ -103,10 +104,11 @@ async def send(
     resolve: Resolve = look_up,
     networks: Sequence[str] = ("127.0.0.0/8",),
     timeout_seconds: float = 5,
+    tls: ssl.SSLContext | None = None,
 ) -> Reply:
     """One POST through a client of its own."""
     allowed = [ip_network(one) for one in networks]
-    client = Outbound(allowed, timeout_seconds, resolve=resolve)
+    client = Outbound(allowed, timeout_seconds, resolve=resolve, tls=tls)
     try:
         return await client.request("POST", url, json={"a": 1})
     finally:
@@ -265,11 +267,8 @@ async def test_an_allowed_network_is_reached_by_plain_http(outbound: Outbound) -
 async def test_tls_and_the_host_header_keep_the_name() -> None:
     certificate = Certificate("receiver.test")
     with HttpReceiver(certificate=certificate) as receiver:
-        client = Outbound(
-            LOOPBACK, resolve=answering(["127.0.0.1"]), tls=certificate.client_context(), timeout_seconds=5
-        )
-        reply = await client.request("GET", f"https://receiver.test:{receiver.port}/")
-        await client.close()
+        url = f"https://receiver.test:{receiver.port}/"
+        reply = await send(url, answering(["127.0.0.1"]), tls=certificate.client_context())
         [request] = receiver.wait_for(1)
     assert reply.status == 200
     assert request.headers["host"] == f"receiver.test:{receiver.port}"
@@ -279,19 +278,19 @@ async def test_tls_and_the_host_header_keep_the_name() -> None:
 async def test_a_certificate_for_another_name_is_refused() -> None:
     certificate = Certificate("other.test", "127.0.0.1")
     with HttpReceiver(certificate=certificate) as receiver:
-        client = Outbound(LOOPBACK, resolve=answering(["127.0.0.1"]), tls=certificate.client_context())
+        url = f"https://receiver.test:{receiver.port}/"
         with pytest.raises(Unreachable, match="certificate is not valid"):
-            await client.request("GET", f"https://receiver.test:{receiver.port}/")
+            await send(url, answering(["127.0.0.1"]), tls=certificate.client_context())
         assert receiver.requests == []
 
 
 @pytest.mark.promise(12)
-async def test_a_certificate_that_nobody_trusts_is_refused(outbound: Outbound) -> None:
+async def test_a_certificate_that_nobody_trusts_is_refused() -> None:
     with (
         HttpReceiver(certificate=Certificate("127.0.0.1")) as receiver,
         pytest.raises(Unreachable, match="certificate is not valid"),
     ):
-        await outbound.request("GET", receiver.url)
+        await send(receiver.url)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -385,3 +384,19 @@ async def test_a_kept_connection_that_the_other_side_closed_is_not_used(outbound
         port = receiver.port
     with HttpReceiver(port=port) as receiver:
         assert (await outbound.request("POST", receiver.url)).status == 200
+
+
+async def test_few_connections_are_kept_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.outbound.IDLE_PER_HOST", 3)
+    monkeypatch.setattr("tocsin.outbound.IDLE_SECONDS", 0.3)
+    client = Outbound(LOOPBACK)
+    with HttpReceiver(Answer(delay_seconds=0.05)) as receiver:
+        await asyncio.gather(*(client.request("POST", receiver.url) for _ in range(10)))
+        await asyncio.sleep(0.1)
+        assert (receiver.connections, receiver.open_connections) == (10, 3)
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if not receiver.open_connections:
+                break
+        assert receiver.open_connections == 0
+    await client.close()

@@ -40,21 +40,27 @@ from tocsin.engine.reanchor import Reanchor
 from tocsin.engine.watch import Watch
 from tocsin.outbound import Outbound
 from tocsin.settings import Settings, SettingsError
+from tocsin.store.notifications import outbox_summary
 from tocsin.store.schema import SQLITE, migrate
 from tocsin.store.sqlite import SqliteStore
 from tocsin.store.vault import Vault, check_canary, load_key
-from tocsin.web.dialect import discover
 from tocsin.web.bounds import Bounds
+from tocsin.web.dashboard.views import build_dashboard
+from tocsin.web.dialect import discover
 from tocsin.web.front import Front
+from tocsin.web.health import Readiness, healthz, readyz
+from tocsin.web.metrics import Reading, metrics
 from tocsin.web.ping import PingConfig, PingLane
-from tocsin.web.services import Services
 from tocsin.web.protocol import ConnectionLimits, protocol_factory, sweep
+from tocsin.web.services import Services
 
 SILENCE = 3600 * SECOND
 BACKLOG = 4_096
 SPARE_DESCRIPTORS = 256
 DRAIN_SECONDS = 10
 SLACK_SECONDS = 5
+DATABASE_SECONDS = 5
+LATE_TICK = 5 * SECOND
 # The writer asks for the interpreter lock some times a batch; at the default of 5 ms it would wait most of
 # its time for the event loop to let go.
 SWITCH_SECONDS = 0.0005
@@ -109,6 +115,7 @@ class App:
         self._members_config = vault.seal({"members": True}) if settings.smtp_url else None
         self._machine_kinds = frozenset(name for name, one in self.senders.items() if not one.for_people)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._duties = 0
         self.manage = self._manage()
         self._connect()
 
@@ -138,6 +145,7 @@ class App:
         self._begin(self.away.run())
         self._begin(self.prune.run())
         self._begin(sweep(server.server_state))
+        self._duties = len(self._tasks)
         try:
             await self._greet()
             await server.serve(sockets=[self._listener])
@@ -197,7 +205,7 @@ class App:
             self._settings.request_timeout_seconds, connections=_raise_descriptor_limit()
         )
         config = uvicorn.Config(
-            _build_front(self),
+            self._front(),
             http=protocol_factory(lane, limits, lambda: self.ledger.deaf("refused")),  # type: ignore[arg-type]
             loop="none",
             lifespan="off",
@@ -209,6 +217,67 @@ class App:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
         return _Server(config)
+
+    def _front(self) -> Front:
+        settings, token = self._settings, self._settings.metrics_token
+        services = Services(
+            self.manage,
+            self.clock.now,
+            __version__,
+            self.public_url,
+            settings.ping_url,
+            settings.trusted_proxies,
+        )
+        pages = {
+            "/healthz": healthz(__version__),
+            "/readyz": readyz(self._readiness),
+            "/metrics": metrics(self._readings, token.get_secret_value() if token else None),
+        }
+        bounds = Bounds(body_bytes=settings.request_limit_bytes)
+        return Front(self.dialects, services, pages, build_dashboard(services), bounds)
+
+    async def _readiness(self) -> Readiness:
+        try:
+            async with asyncio.timeout(DATABASE_SECONDS):
+                look_at = await self.store.read(self.store.hot.next_look_at)
+        except Exception:  # whatever keeps the database from answering
+            log.exception("database_unreachable")
+            return Readiness(database=False, engine=False, lag_seconds=0.0)
+        now = self.clock.now()
+        lag = max(0, now - look_at) / SECOND if look_at is not None else 0.0
+        is_ticking = now - self.ledger.ticked_at < LATE_TICK
+        return Readiness(database=True, engine=is_ticking and len(self._tasks) >= self._duties, lag_seconds=lag)
+
+    async def _readings(self) -> list[Reading]:
+        outbox = await self.store.read(outbox_summary)
+        now = self.clock.now()
+        oldest_at = outbox.oldest_pending_at
+        look_at = await self.store.read(self.store.hot.next_look_at)
+        return [
+            Reading("tocsin_pings_accepted", "counter", "Pings stored.", self.intake.accepted),
+            Reading("tocsin_pings_refused", "counter", "Pings refused with 503.", self.intake.refused),
+            Reading("tocsin_pings_waiting", "gauge", "Pings not committed yet.", self.intake.queue_length),
+            Reading("tocsin_decisions", "counter", "Flips that the watcher decided.", self.watch.decided),
+            Reading(
+                "tocsin_watch_lag_seconds",
+                "gauge",
+                "How long the oldest deadline has been waiting to be decided.",
+                max(0, now - look_at) / SECOND if look_at is not None else 0,
+            ),
+            Reading("tocsin_gaps", "gauge", "Gaps in the ledger.", len(self.ledger.gaps())),
+            Reading("tocsin_deliveries", "counter", "Notifications delivered.", self.dispatch.delivered),
+            Reading("tocsin_deliveries_failed", "counter", "Notifications given up.", self.dispatch.failed),
+            Reading("tocsin_deliveries_in_flight", "gauge", "Attempts under way.", self.dispatch.in_flight),
+            Reading("tocsin_outbox_pending", "gauge", "Notifications to be delivered.", outbox.pending),
+            Reading("tocsin_outbox_dead_letters", "gauge", "Notifications that failed.", outbox.dead_letters),
+            Reading(
+                "tocsin_outbox_oldest_seconds",
+                "gauge",
+                "Age of the oldest pending notification.",
+                (now - oldest_at) / SECOND if oldest_at is not None else 0,
+            ),
+            Reading("tocsin_pings_pruned", "counter", "Old pings removed.", self.prune.removed),
+        ]
 
     async def _greet(self) -> None:
         """Say where we are, and how the first person gets in."""
@@ -312,17 +381,3 @@ def _address_of(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{shown}:{port}"
-
-
-def _build_front(app: App) -> Front:
-    settings = app._settings
-    services = Services(
-        app.manage, app.clock.now, __version__, app.public_url, settings.ping_url, settings.trusted_proxies
-    )
-    bounds = Bounds(body_bytes=settings.request_limit_bytes)
-    return Front(app.dialects, services, {}, _later, bounds)
-
-
-async def _later(scope, receive, send):
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-    await send({"type": "http.response.body", "body": b""})

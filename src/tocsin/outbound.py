@@ -21,6 +21,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import IPv4Address, ip_address
 from typing import Any, NamedTuple
 
@@ -110,7 +111,6 @@ class Outbound:
         self._guard = _Guard(allowed_networks, resolve)
         self._timeout_seconds = timeout_seconds
         self._tls = tls or trusted_authorities()
-        self._tls.set_alpn_protocols(["http/1.1"])
         self._network = httpcore.AnyIOBackend()
         self._idle = _Idle()
 
@@ -265,7 +265,7 @@ class _Idle:
             return
         waiting.append(connection)
         self._count += 1
-        if self._sweeper is None:
+        if self._sweeper is None or self._sweeper.done():
             self._sweeper = asyncio.create_task(self._sweep())
 
     async def close(self) -> None:
@@ -281,7 +281,6 @@ class _Idle:
             await asyncio.sleep(IDLE_SECONDS)
             for connection in self._drain(Connection.has_expired):
                 await connection.aclose()
-        self._sweeper = None
 
     def _drain(self, is_wanted: Callable[[Connection], bool]) -> list[Connection]:
         drained: list[Connection] = []
@@ -384,8 +383,10 @@ def _why(error: Exception) -> str:
     return "the connection failed"
 
 
+@cache
 def trusted_authorities() -> ssl.SSLContext:
-    """The authorities of certifi and of this machine, so that a company's own ones count."""
+    """TLS that trusts the authorities of certifi and of this machine, so that a company's own ones count.
+    Reading them takes a quarter of a second, once."""
     context = httpx.create_ssl_context(trust_env=False)
     context.load_default_certs()
     return context

@@ -1,12 +1,15 @@
 """What every kind of channel does with what its receiver answers: one table for all that are found."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.channels.sample import AWAY, DOWN, TEST, UP, flood, http_target, make_senders
 from tests.receivers import HANG, RESET, Answer, HttpReceiver, SmtpReceiver
@@ -23,11 +26,11 @@ PEOPLE = [kind for kind in HTTP_KINDS if SENDERS[kind].for_people]
 DELIVERED, RETRY, REFUSED = Outcome.DELIVERED, Outcome.RETRY, Outcome.REFUSED
 
 HTTP_TABLE = (
-    {code: DELIVERED for code in (200, 201, 202, 204)}
-    | {code: REFUSED for code in (301, 302, 303, 304, 307, 308)}
-    | {code: REFUSED for code in (400, 401, 402, 403, 404, 405, 406, 410, 413, 415, 418, 422, 451)}
-    | {code: RETRY for code in (408, 409, 425, 429)}
-    | {code: RETRY for code in (500, 501, 502, 503, 504, 520, 599)}
+    dict.fromkeys((200, 201, 202, 204), DELIVERED)
+    | dict.fromkeys((301, 302, 303, 304, 307, 308), REFUSED)
+    | dict.fromkeys((400, 401, 402, 403, 404, 405, 406, 410, 413, 415, 418, 422, 451), REFUSED)
+    | dict.fromkeys((408, 409, 425, 429), RETRY)
+    | dict.fromkeys((500, 501, 502, 503, 504, 520, 599), RETRY)
 )
 SMTP_TABLE = {
     "250 2.0.0 OK": DELIVERED,
@@ -188,6 +191,27 @@ def test_no_value_of_any_field_is_more_than_refused(kind: str, value: object) ->
     fields = ["url", "webhook_url", "secret", "format", "bot_token", "chat_id", "to", "members"]
     with pytest.raises(TocsinError):
         SENDERS[kind].check(dict.fromkeys(fields, value))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+SPELLINGS = st.from_regex(r"https?:[/\\\\]*[0-9a-zA-Z.:@\[\]%_-]{0,30}(/.*)?", fullmatch=True)
+
+
+@pytest.mark.promise(10)
+@given(
+    kind=st.sampled_from(KINDS),
+    config=st.dictionaries(
+        st.sampled_from(["url", "webhook_url", "secret", "format", "bot_token", "chat_id", "to", "members"]),
+        JSON | SPELLINGS,
+    ),
+)
+def test_no_config_at_all_is_more_than_refused(kind: str, config: dict[str, Any]) -> None:
+    with suppress(TocsinError):
+        json.dumps(SENDERS[kind].check(config)).encode()
 
 
 @pytest.mark.promise(12)

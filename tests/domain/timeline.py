@@ -1,16 +1,16 @@
 """A monitor's life told in seconds, for tests that read as a story.
 
-    job = Story(hourly())
-    job.success(0)
-    job.look(5000)
-    assert job.flips == ["0 new-up ping", "4200 up-down missed"]
+job = Story(hourly())
+job.success(0)
+job.look(5000)
+assert job.flips == ["0 new-up ping", "4200 up-down missed"]
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tocsin.domain.monitor import SECOND, Flip, Gap, Policy, State
+from tocsin.domain.monitor import SECOND, Flip, Gap, Policy, State, Status
 from tocsin.domain.ping import Kind, Ping
 from tocsin.domain.schedule import parse_schedule
 from tocsin.domain.transition import apply, judge
@@ -86,6 +86,10 @@ class Story:
     def announced(self) -> list[str]:
         """What people are told, as "seconds new"."""
         return [f"{_seconds(flip.at)} {flip.new}" for flip in self.told if flip.announced]
+
+    @property
+    def status(self) -> Status:
+        return self.state.status
 
     @property
     def due(self) -> int | float | None:

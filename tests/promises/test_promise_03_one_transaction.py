@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import Serve
 from tests.pinger import Pinger
 from tests.receivers import Answer, HttpReceiver
-from tests.server import Server, every
+from tests.server import Server, every, free_port
 
 pytestmark = pytest.mark.promise(3)
 
@@ -51,8 +51,9 @@ def test_an_alert_that_was_answered_just_before_a_kill_comes_again_with_the_same
         assert statuses(server) == ["pending"]
         [uid] = [row["uid"] for row in server.rows("SELECT uid FROM notification")]
         receiver.close()
-        with HttpReceiver() as second:
-            second.port = receiver.port
+        second = HttpReceiver()
+        second.port = receiver.port
+        with second:
             server.start()
             [request] = second.wait_for(1, 15)
     assert request.json()["id"] == uid
@@ -61,7 +62,7 @@ def test_an_alert_that_was_answered_just_before_a_kill_comes_again_with_the_same
 def test_an_alert_whose_receiver_was_away_survives_a_kill_right_after_its_flip(serve: Serve) -> None:
     server = serve(**QUICK)
     receiver = HttpReceiver()
-    receiver.port = _unused_port()
+    receiver.port = free_port()
     job = server.api().create(webhook_url=receiver.url, **every(1))
     server.ping(job)
     server.wait_until(lambda: server.rows("SELECT id FROM flip WHERE new = 'down'"), "it is down")
@@ -143,8 +144,8 @@ class AnswersTheFrozen:
     def __init__(self, server: Server) -> None:
         self.killed = threading.Event()
         self._server = server
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", free_port()))
+        self.port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._answer_one, daemon=True)
 
@@ -196,8 +197,3 @@ def _check_order(server: Server, told: list[dict[str, Any]]) -> None:
     assert heard == written
     assert sum(map(len, written.values())) > 50
 
-
-def _unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

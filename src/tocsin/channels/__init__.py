@@ -145,15 +145,22 @@ class Form:
 
     def text(self, name: str, longest: int, shape: Pattern[str] | None = None, example: str = "") -> str:
         """A required text without blanks around it."""
+        return self.verbatim(name, longest, shape, example).strip()
+
+    def verbatim(self, name: str, longest: int, shape: Pattern[str] | None = None, example: str = "") -> str:
+        """A required text as it is; blanks around it do not count where its shape is looked at."""
         value = self.value(name)
-        text = value.strip() if isinstance(value, str) else ""
+        whole = value if isinstance(value, str) else ""
+        text = whole.strip()
         if not text:
             self.fault(name, "is required" if value is None or value == "" else "must be a text")
+        elif any("\ud800" <= one <= "\udfff" for one in text):
+            self.fault(name, "must be a text")  # JSON can spell halves of characters; no encoding has them
         elif len(text) > longest:
             self.fault(name, f"must have at most {longest} characters")
         elif shape and not shape.fullmatch(text):
             self.fault(name, f"must look like {example}")
-        return text
+        return whole
 
     def url(self, name: str, longest: int, outbound: Outbound) -> str:
         """A required address that the guard lets pass as it is written."""

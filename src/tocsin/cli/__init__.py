@@ -49,20 +49,22 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return 1
     except Exception as error:  # noqa: BLE001 - nobody is shown a traceback
-        return _complain(_in_one_line(error))
+        return _complain(describe(error))
     return status if isinstance(status, int) else 0
+
+
+def describe(error: Exception) -> str:
+    """What went wrong, in one line. Our own errors are sentences; of others the kind helps."""
+    fields = getattr(error, "fields", None)
+    if fields:
+        return "; ".join(f"{field}: {message}" for field, message in fields.items())
+    if isinstance(error, click.ClickException):
+        return error.format_message()
+    is_ours = type(error).__module__.startswith("tocsin.")
+    origin = getattr(error, "orig", None) or error
+    return str(error) if is_ours else f"{origin} ({type(origin).__name__})"
 
 
 def _complain(message: str, status: int = 1) -> int:
     click.echo(f"tocsin: {' '.join(message.split())}", err=True)
     return status
-
-
-def _in_one_line(error: Exception) -> str:
-    """What went wrong. Our own errors are sentences; of others the kind helps."""
-    fields = getattr(error, "fields", None)
-    if fields:
-        return "; ".join(f"{field}: {message}" for field, message in fields.items())
-    is_ours = type(error).__module__.startswith("tocsin.")
-    origin = getattr(error, "orig", None) or error
-    return str(error) if is_ours else f"{origin} ({type(origin).__name__})"

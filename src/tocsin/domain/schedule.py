@@ -7,6 +7,7 @@ the zone database (the system's, else the package tzdata), those of cron from th
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
@@ -79,6 +80,9 @@ _SIMPLE = (
 )
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ONE_SECOND = timedelta(seconds=1)
+# Longer than any shift (24 hours at the date line), shorter than the time between two shifts of one zone.
+_WINDOW_SECONDS = 2 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +123,8 @@ def next_after(schedule: Schedule, at: int) -> int:
     if schedule.kind == "interval":
         return at + int(schedule.expression) * SECOND
     found = _first_after(schedule, at // MINUTE * MINUTE)
-    # In the second pass of a repeated hour, cronsim begins with times of the first.
-    while found <= at:
-        found = _search(schedule, found)
-    return found
+    # Not later only where an offset has seconds: the last such zone gave them up in 1972.
+    return found if found > at else _first_after(schedule, at)
 
 
 def upcoming(schedule: Schedule, at: int, count: int) -> tuple[int, ...]:
@@ -285,9 +287,17 @@ def _cron(schedule: Schedule) -> str:
 
 
 @lru_cache(maxsize=16_384)
-def _first_after(schedule: Schedule, minute_at: int) -> int:
-    """As `_search`, remembered: monitors that share a schedule ask for the same minute many times."""
-    return _search(schedule, minute_at)
+def _first_after(schedule: Schedule, at: int) -> int:
+    """As `next_after`, remembered: monitors that share a schedule ask for the same minute many times."""
+    if not 0 <= at < SEARCH_END_AT:
+        raise invalid("at", "Expected times are known from 1970 to 9899.")
+    cron = _cron(schedule)
+    minute, hour, *_ = cron.split()
+    search = _search_by_wall_clock if "*" in {minute[0], hour[0]} else _search_by_date
+    found = search(cron, _zone(schedule.timezone), at // SECOND)
+    if found is None:
+        raise invalid("schedule", _NEVER)
+    return found * SECOND
 
 
 @lru_cache(maxsize=16_384)
@@ -296,15 +306,50 @@ def _longest_distance_from(schedule: Schedule, first_at: int) -> int:
     return max(later - earlier for earlier, later in pairwise(times)) // SECOND
 
 
-def _search(schedule: Schedule, at: int) -> int:
-    """The first match that cronsim finds after the second of `at`; see `next_after` for a repeated hour."""
-    if not 0 <= at < SEARCH_END_AT:
-        raise invalid("at", "Expected times are known from 1970 to 9899.")
-    start = datetime.fromtimestamp(at // SECOND, _zone(schedule.timezone))
-    found = next(CronSim(_cron(schedule), start), None)
-    if found is None:
-        raise invalid("schedule", _NEVER)
-    return (found - _EPOCH) // timedelta(seconds=1) * SECOND
+def _search_by_date(cron: str, zone: tzinfo, second: int) -> int | None:
+    """The next run of a job with fixed minutes and hours: a time that the zone skips counts at the end of the
+    skipped span, one that it repeats counts once, the first time. Seconds since 1970; None: never."""
+    found: datetime | None = datetime.fromtimestamp(second, zone)
+    # In the second pass of a repeated hour, cronsim begins with times of the first.
+    while found is not None and (found - _EPOCH) // _ONE_SECOND <= second:
+        found = next(CronSim(cron, found), None)
+    return None if found is None else (found - _EPOCH) // _ONE_SECOND
+
+
+def _search_by_wall_clock(cron: str, zone: tzinfo, second: int) -> int | None:
+    """The next run of a job whose minute or hour is a wildcard: whenever the wall clock shows a time that
+    matches, so not in a skipped hour and twice in a repeated one. Seconds since 1970; None: never.
+
+    cronsim has the same rule, but loses its way where a zone shifts at midnight or by other than whole hours
+    (docs/schedules.md); so it is asked for the calendar alone, and the offset is ours.
+    """
+    offset = _offset(zone, second)
+    while True:
+        wall = next(CronSim(cron, _EPOCH + timedelta(seconds=second + offset)), None)
+        if wall is None:
+            return None
+        found = (wall - _EPOCH) // _ONE_SECOND - offset
+        edge = min(found, second + _WINDOW_SECONDS)
+        if _offset(zone, edge) != offset:
+            second = _shift(zone, second, edge) - 1
+            offset = _offset(zone, second + 1)
+        elif edge == found:
+            return found
+        else:
+            second = max(edge, found - _WINDOW_SECONDS)
+            offset = _offset(zone, second)
+
+
+def _offset(zone: tzinfo, second: int) -> int:
+    """Seconds east of UTC."""
+    return (datetime.fromtimestamp(second, zone).utcoffset() or timedelta()) // _ONE_SECOND
+
+
+def _shift(zone: tzinfo, second: int, end: int) -> int:
+    """The first second after `second` that has the offset of `end`, where the zone shifts once between."""
+    after = _offset(zone, end)
+    span = range(second + 1, end + 1)
+    return span[bisect_left(span, True, key=lambda moment: _offset(zone, moment) == after)]
 
 
 def _occurrence(at: int, zone: tzinfo) -> Occurrence:

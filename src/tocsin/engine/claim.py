@@ -20,12 +20,13 @@ from tocsin.engine.lanes import Destination, Parcel, Room
 from tocsin.store import notifications, outbox
 from tocsin.store.outbox import Waiting
 
-PAGE = 500
+PAGE = 256
+SCAN_PAGE = 1_000
 MOST_ON_ONE_CHANNEL = 20_000
 # Longer lists cost a query more than the rows cost that it would leave out.
 MOST_CLOSED = 200
-SCAN_SECONDS = 0.05
-SCAN_PAUSE = 3 * SECOND // 20
+SCAN_SECONDS = 0.02
+SCAN_PAUSE = SECOND // 4
 
 
 class Pick(NamedTuple):
@@ -96,18 +97,19 @@ class Claims:
 
     def _scan(self, choosing: _Choosing) -> None:
         """Look at the longest due first. Behind a backlog for hosts without room there may be work for
-        others: look there too, a quarter of the time at most, and go on next time where this time ended."""
-        page = choosing.read(None)
+        others: look there too, now and then, and go on next time where this time ended."""
+        page = choosing.read(None, PAGE)
         if page is None:
             return
-        if choosing.now < self._scan_at or choosing.room.in_all <= 0:
-            choosing.plan.look_again(self._scan_at)
+        is_too_early = 0 < self._scan_at - choosing.now <= SCAN_PAUSE
+        if is_too_early or choosing.room.in_all <= 0:
+            choosing.plan.look_again(choosing.now + SCAN_PAUSE)
             return
         after = max(page, self._scanned or page, key=_place)
         ends_at = time.monotonic() + SCAN_SECONDS
         self._scan_at = choosing.now + SCAN_PAUSE
         while True:
-            self._scanned = page = choosing.read(after)
+            self._scanned = page = choosing.read(after, SCAN_PAGE)
             if page is None:
                 return
             after = page
@@ -130,14 +132,14 @@ class _Choosing:
         self._floods = floods
         # Channels from which all that may go out has been chosen, or nothing may.
         self._closed = set(floods.held_back(now))
-        if len(room.full_channels) <= MOST_CLOSED:
-            self._closed |= room.full_channels
+        for channel_id in room.full_channels:
+            self._close(channel_id)
 
-    def read(self, after: Waiting | None) -> Waiting | None:
+    def read(self, after: Waiting | None, limit: int) -> Waiting | None:
         """Choose from a page of what is due; the last of it, or None where nothing comes after it."""
-        page = outbox.read_due(self._connection, self.now, PAGE, after=after, closed=self._closed)
+        page = outbox.read_due(self._connection, self.now, limit, after=after, closed=self._closed)
         self._choose([one for one in page if self._may_have_room(one.channel_id)])
-        return page[-1] if len(page) == PAGE else None
+        return page[-1] if len(page) == limit else None
 
     def _choose(self, page: Collection[Waiting]) -> None:
         found = self._destinations.read(self._connection, {one.channel_id for one in page})
@@ -157,10 +159,15 @@ class _Choosing:
             self._pick(found[channel_id], self._floods.choose(channel_id, rows, self.now))
         self._closed |= set(found)
 
+    def _close(self, channel_id: int) -> None:
+        if len(self._closed) < MOST_CLOSED:
+            self._closed.add(channel_id)
+
     def _pick(self, destination: Destination, messages: Iterable[Message]) -> None:
         for message in messages:
             if not destination.refusal:
                 if not self.room.has(destination.host):
+                    self._close(destination.channel.id)
                     return
                 self.room.use(destination.host)
             self.plan.picks.append(Pick(destination, message))

@@ -38,19 +38,21 @@ class Floods:
 
     def held_back(self, now: int) -> dict[int, int]:
         """Channels on which nothing goes out before a time, since a digest did just now."""
-        self._held_back = {each: until for each, until in self._held_back.items() if until > now}
+        # A time further away was noted before the clock was set back.
+        latest = now + self._window
+        self._held_back = {each: until for each, until in self._held_back.items() if now < until <= latest}
         return self._held_back
 
     def choose(self, channel_id: int, waiting: Iterable[Waiting], now: int) -> list[Message]:
         """What is to be sent now. `waiting`: all that waits on the channel, as it was written."""
         frozen, loose = _sort_out(waiting, now)
         messages = [Message(tuple(one.id for one in ids), batch) for batch, ids in frozen.items()]
-        recent = sum(at > now - self._window for at in self._singles.get(channel_id, ()))
-        if recent + len(loose) <= self._threshold:
+        recent = [at for at in self._singles.get(channel_id, ()) if self._is_recent(at, now)]
+        if len(recent) + len(loose) <= self._threshold:
             return [*messages, *(Message((one.id,), None) for one in _first_of_each(loose))]
-        next_digest_at = self._digest_at.get(channel_id, 0) + self._window
-        if next_digest_at > now:
-            self._held_back[channel_id] = next_digest_at
+        digest_at = self._digest_at.get(channel_id)
+        if digest_at is not None and self._is_recent(digest_at, now):
+            self._held_back[channel_id] = digest_at + self._window
             return messages
         return [*messages, *_freeze(loose)]
 
@@ -59,14 +61,18 @@ class Floods:
         if message.batch is not None:
             self._digest_at[channel_id] = now
         else:
-            recent = [at for at in self._singles.get(channel_id, ()) if at > now - self._window]
+            recent = [at for at in self._singles.get(channel_id, ()) if self._is_recent(at, now)]
             self._singles[channel_id] = [*recent, now]
         if len(self._singles) + len(self._digest_at) > _REMEMBERED:
-            self._forget(now - self._window)
+            self._forget(now)
 
-    def _forget(self, before: int) -> None:
-        self._singles = {each: times for each, times in self._singles.items() if times[-1] > before}
-        self._digest_at = {each: at for each, at in self._digest_at.items() if at > before}
+    def _is_recent(self, at: int, now: int) -> bool:
+        return now - self._window < at <= now
+
+    def _forget(self, now: int) -> None:
+        singles, digests = self._singles, self._digest_at
+        self._singles = {each: times for each, times in singles.items() if self._is_recent(times[-1], now)}
+        self._digest_at = {each: at for each, at in digests.items() if self._is_recent(at, now)}
 
 
 def _sort_out(waiting: Iterable[Waiting], now: int) -> tuple[dict[str, list[Waiting]], list[Waiting]]:

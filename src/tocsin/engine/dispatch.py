@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -28,15 +28,24 @@ from tocsin.engine.settle import Result, Settled, Settlement
 from tocsin.store import outbox
 from tocsin.store.notifications import read_facts
 
-if TYPE_CHECKING:
-    from tocsin.store.database import Store
-
 LONGEST_SLEEP_SECONDS = 60.0
 AFTER_FAILURE_SECONDS = 1.0
 # A parcel that waited so long may have been withdrawn meanwhile, or its lease may be another's.
 STALE = 1 * SECOND
 
+Found = TypeVar("Found")
+
 log = structlog.get_logger()
+
+
+class Store(Protocol):
+    """store.database.Store, as far as it is needed here."""
+
+    async def read(self, fn: Callable[[Connection], Found], /) -> Found:
+        """Run `fn` in a read transaction."""
+
+    async def write(self, fn: Callable[[Connection], Found], /) -> Found:
+        """Run `fn` in a write transaction."""
 
 
 class Clock(Protocol):
@@ -52,7 +61,8 @@ class DispatchConfig:
 
     `attempt_seconds`: the longest time of one attempt, by kind in `slow_kinds`; a lease is twice as long.
     `digest_threshold`: more alerts than this at once, or within `digest_seconds`, for one person's channel
-    become digests. `pause_seconds` lie between two turns, so that a storm's results share commits.
+    become digests. `pause_seconds` lie between two turns, so that a storm's results share commits. `alone`:
+    no other process delivers from this store, so that leases found at the start are those of a dead one.
     """
 
     per_host: int = 64
@@ -63,6 +73,7 @@ class DispatchConfig:
     digest_seconds: float = 10
     pause_seconds: float = 0.05
     stop_seconds: float = 10
+    alone: bool = False
     retry: RetryConfig = field(default_factory=RetryConfig)
 
     def longest_attempt_seconds(self, kind: str) -> float:
@@ -100,6 +111,7 @@ class Dispatch:
         self._ended = asyncio.Event()
         self._ended.set()
         self._stopping = False
+        self._must_end_leases = False
         self._again_at: int | None = None
         self.delivered = 0
         self.failed = 0
@@ -116,6 +128,7 @@ class Dispatch:
     async def run(self) -> None:
         """Deliver until stopped; cancelled, it leaves what is in flight to the end of its lease."""
         self._ended.clear()
+        self._must_end_leases = self._settings.alone
         try:
             while not self._stopping:
                 self._woken.clear()
@@ -147,6 +160,10 @@ class Dispatch:
     async def _turn(self) -> None:
         results, self._results = self._results, []
         try:
+            if self._must_end_leases:
+                now = self._clock.now()
+                await self._store.write(lambda connection: outbox.end_leases(connection, now))
+                self._must_end_leases = False
             await self._settle_and_take(results)
         except Exception:  # the database may be away for a while; the outbox stays in it
             log.exception("dispatch_failed")
@@ -172,8 +189,8 @@ class Dispatch:
             self._claims.note(parcel)
             self._accept(parcel)
         self._start()
-        if results or plan.orphans:
-            # What waited behind these may be due now.
+        if results or plan.orphans or len(parcels) < len(plan.picks):
+            # What waited behind these may be due now; or another process was faster, and left some.
             self._woken.set()
 
     def _count(self, settled: Settled) -> None:

@@ -6,22 +6,25 @@ had to be tried again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tocsin.domain.monitor import Flip, Gap, Policy, State
+from tocsin.domain.monitor import SECOND, Flip, Gap, Reason, State, Status
 from tocsin.domain.ping import Kind, Ping
+from tocsin.domain.run import relimit
 from tocsin.domain.transition import apply, judge
-from tocsin.store import chain
+from tocsin.store import chain, history
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from tocsin.store.database import Tracked
 
-# So many older pings settle runs and counts in a row; the status before them is known from the flips.
+# So many older pings, and on to a success: they settle due, runs and counts. The status before them is known
+# from the flips.
 WARM_UP = 100
-LONGEST_WALK = 2_000
+LONGEST_WARM_UP = 5_000
+PIECE = 250
 
 
 class Placed(NamedTuple):
@@ -35,12 +38,19 @@ class Placed(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """The pings around the late one, in true order, and the state before the first of them."""
+    """The pings around the late one, in true order, and the ping it follows in the chain."""
 
-    before: State
     older: list[Ping]
     newer: list[Ping]
     prev_id: int | None
+
+
+class _Refolded(NamedTuple):
+    """The history with the late ping in its place. `durations`: of each ping, by its id."""
+
+    state: State
+    flips: list[Flip]
+    durations: dict[int, int | None]
 
 
 def apply_late(connection: Connection, tracked: Tracked, ping: Ping, gaps: Sequence[Gap], now: int) -> Placed:
@@ -50,69 +60,143 @@ def apply_late(connection: Connection, tracked: Tracked, ping: Ping, gaps: Seque
     if window.newer:
         chain.link(connection, window.newer[0].id, ping.id)
     counted = tracked.state._replace(ping_count=tracked.state.ping_count + 1)
-    control_at = chain.control_flip_at(connection, tracked.monitor_id)
-    if control_at is not None and ping.arrived_at < control_at:
+    control_at = chain.control_flip_at(connection, tracked.monitor_id) or 0
+    if ping.arrived_at < control_at or not window.newer:
         return Placed(counted, (), ping.duration_ms, window.prev_id, tracked.last_ping_id)
-    state, flips, duration_ms = _refold(tracked.policy, window, ping, gaps, now)
-    state = _carry(counted, state)
-    new = _reconcile(connection, tracked, [flip for flip in flips if flip.at >= ping.arrived_at], ping, now)
-    return Placed(state, new, duration_ms, window.prev_id, tracked.last_ping_id)
+    refolded = _refold(connection, tracked, window, ping, gaps, control_at)
+    state = _carried(counted, refolded.state)
+    wanted = [flip for flip in refolded.flips if flip.at >= ping.arrived_at]
+    flips = _reconciled(connection, tracked, wanted, ping, now)
+    if flips is None:
+        state, flips = _corrected(counted, state, now)
+    return Placed(state, flips, refolded.durations[ping.id], window.prev_id, tracked.last_ping_id)
 
 
 def _window(connection: Connection, tracked: Tracked, ping: Ping) -> _Window:
-    rows: list[Any] = chain.walk(connection, tracked.last_ping_id, LONGEST_WALK)
-    newer = [row for row in rows if _ping(row).order > ping.order]
-    older = rows[len(newer) : len(newer) + WARM_UP]
-    control_at = chain.control_flip_at(connection, tracked.monitor_id) or 0
-    kept = [_ping(row) for row in reversed(older) if row.arrived_at >= control_at]
-    first_at = kept[0].arrived_at if kept else ping.arrived_at
-    status = chain.status_before(connection, tracked.monitor_id, first_at)
-    prev_id = older[0].id if older else None
-    return _Window(State(status=status), kept, [_ping(row) for row in reversed(newer)], prev_id)
+    newer: list[Ping] = []
+    older: list[Ping] = []
+    prev_id = tracked.last_ping_id
+    for row in _backwards(connection, tracked.last_ping_id):
+        each = Ping(row.arrived_at, Kind(row.kind), row.id, row.run_id, row.exit_code, row.duration_ms)
+        if each.order > ping.order:
+            newer.append(each)
+            prev_id = row.prev_id
+            continue
+        older.append(each)
+        settled = len(older) >= WARM_UP and each.kind is Kind.SUCCESS
+        if settled or len(older) >= LONGEST_WARM_UP:
+            break
+    return _Window(older[::-1], newer[::-1], prev_id)
 
 
-def _ping(row: Any) -> Ping:  # noqa: ANN401 - a database row
-    return Ping(row.arrived_at, Kind(row.kind), row.id, row.run_id, row.exit_code, None)
+def _backwards(connection: Connection, head_id: int | None) -> Iterator[Any]:
+    """The rows of the chain, newest first, read in pieces."""
+    while head_id is not None:
+        rows: list[Any] = chain.walk(connection, head_id, PIECE)
+        yield from rows
+        head_id = rows[-1].prev_id if len(rows) == PIECE else None
 
 
 def _refold(
-    policy: Policy, window: _Window, ping: Ping, gaps: Sequence[Gap], now: int
-) -> tuple[State, list[Flip], int | None]:
-    state = window.before
+    connection: Connection,
+    tracked: Tracked,
+    window: _Window,
+    ping: Ping,
+    gaps: Sequence[Gap],
+    control_at: int,
+) -> _Refolded:
+    """Fold the window, and decide what had been decided: not more, since newer pings may wait."""
+    older = [each for each in window.older if each.arrived_at >= control_at]
+    state = _state_before(connection, tracked, (*older, ping)[0].arrived_at, control_at)
+    end = _next_end(window.newer, ping)
     flips: list[Flip] = []
-    duration_ms = None
-    for each in (*window.older, ping, *window.newer):
-        applied = apply(policy, state, each, gaps)
-        state = applied.state
-        flips += applied.flips
-        if each is ping:
-            duration_ms = applied.duration_ms
-    state, more = judge(policy, state, now, gaps)
-    return state, [*flips, *more], duration_ms
+    durations: dict[int, int | None] = {}
+    for each in (*older, ping, *window.newer):
+        counted_anew = each._replace(duration_ms=None) if each is end else each
+        state, more, durations[each.id] = apply(tracked.policy, state, counted_anew, gaps)
+        flips += more
+    if end is not None and durations[end.id] != end.duration_ms:
+        history.set_duration(connection, end.id, durations[end.id])
+    decided_at = max(tracked.state.last_ping_at or 0, tracked.state.since_at + 1)
+    state, more = judge(tracked.policy, state, decided_at, gaps)
+    return _Refolded(state, [*flips, *more], durations)
 
 
-def _carry(counted: State, state: State) -> State:
+def _next_end(newer: Sequence[Ping], ping: Ping) -> Ping | None:
+    """The end whose run time was counted without the late ping."""
+    if ping.kind in (Kind.LOG, Kind.PROGRESS):
+        return None
+    ends = (each for each in newer if each.kind in (Kind.SUCCESS, Kind.FAIL))
+    return next((each for each in ends if each.run_id == ping.run_id), None)
+
+
+def _state_before(connection: Connection, tracked: Tracked, first_at: int, control_at: int) -> State:
+    """The state before the window's first ping, as far as flips and what is known now tell it."""
+    policy, known = tracked.policy, tracked.state
+    state = State()
+    flip: Any = history.flip_before(connection, tracked.monitor_id, first_at)
+    if flip is not None:
+        status = Status(flip.new)
+        remind_at = flip.at if status is Status.DOWN and policy.reminder_seconds else None
+        state = State(status=status, reason=Reason(flip.reason), since_at=flip.at, remind_at=remind_at)
+    open_before = tuple(run for run in known.runs if run.started_at < first_at)
+    state = state._replace(runs=relimit(policy, open_before, first_at))
+    if known.due_at is None or not control_at <= (known.last_success_at or 0) < first_at:
+        return state
+    deadline_at = known.due_at + policy.grace_seconds * SECOND if state.status is Status.UP else None
+    return state._replace(last_success_at=known.last_success_at, due_at=known.due_at, deadline_at=deadline_at)
+
+
+def _carried(counted: State, state: State) -> State:
     """What a new fold of a part of the history cannot know."""
     return state._replace(
         version=counted.version + 1,
         ping_count=counted.ping_count,
-        snoozed_until=counted.snoozed_until,
         since_at=state.since_at or counted.since_at,
-        last_duration_ms=counted.last_duration_ms,
+        last_success_at=state.last_success_at or counted.last_success_at,
+        last_duration_ms=counted.last_duration_ms
+        if state.last_duration_ms is None
+        else state.last_duration_ms,
+        snoozed_until=counted.snoozed_until,
+        remind_at=counted.remind_at if state.since_at == counted.since_at else state.remind_at,
     )
 
 
-def _reconcile(
-    connection: Connection, tracked: Tracked, flips: list[Flip], ping: Ping, now: int
-) -> tuple[Flip, ...]:
-    """Make the stored flips what they would have been, and return those that are new. What somebody was
-    told of stays: alerts are not unsent."""
+def _reconciled(
+    connection: Connection, tracked: Tracked, wanted: list[Flip], ping: Ping, now: int
+) -> tuple[Flip, ...] | None:
+    """Make the stored flips what they would have been, and return those to write, so that all lie in the
+    order of their ids. None where somebody was told of a flip that would not have been."""
     stored: list[Any] = chain.flips_from(connection, tracked.monitor_id, ping.arrived_at)
-    wanted = {(flip.at, flip.new) for flip in flips}
-    known = {(row.at, row.new) for row in stored}
-    wrong = [row for row in stored if (row.at, row.new) not in wanted]
-    if any(chain.was_told(connection, row.id) for row in wrong):
-        return ()
-    for row in wrong:
+    same = 0
+    while same < min(len(stored), len(wanted)) and _key(stored[same]) == _key(wanted[same]):
+        same += 1
+    rest, fresh = stored[same:], wanted[same:]
+    if any(chain.was_told(connection, row.id) for row in rest):
+        kept = {_key(row) for row in rest}
+        inserted = tuple(flip for flip in fresh if _key(flip) not in kept)
+        return inserted if kept <= {_key(flip) for flip in fresh} else None
+    for row in rest:
         chain.remove_flip(connection, row.id, now)
-    return tuple(flip for flip in flips if (flip.at, flip.new) not in known)
+    return tuple(fresh)
+
+
+def _key(flip: Any) -> tuple[int, str, str]:
+    return flip.at, flip.old, flip.new
+
+
+def _corrected(counted: State, state: State, now: int) -> tuple[State, tuple[Flip, ...]]:
+    """Alerts are not unsent: the flips stay, and where the last one is wrong, one more says so now."""
+    if state.status is counted.status:
+        return state._replace(
+            since_at=counted.since_at, reason=counted.reason, remind_at=counted.remind_at
+        ), ()
+    at = max(now, counted.since_at)
+    flip = Flip(
+        at=at,
+        old=counted.status,
+        new=state.status,
+        reason=state.reason or Reason.PING,
+        announced=Status.DOWN in (counted.status, state.status),
+    )
+    return state._replace(since_at=at), (flip,)

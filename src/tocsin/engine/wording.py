@@ -102,13 +102,12 @@ def _missed(name: str, flip: Flip, state: State, last_ping_at: int | None) -> st
     deadline_at = flip.deadline_at or flip.at
     if last_ping_at is None:
         return f"{name} has not been heard from; it was due by {moment(deadline_at)}."
-    close = deadline_at - last_ping_at < _CLOSE
-    heard = "been heard from since"
+    heard, since_at = "been heard from since", last_ping_at
     success_at = state.last_success_at
     if success_at is not None and success_at < last_ping_at:
         # It was heard, by a start, a log line or a failure, but did not say that it succeeded.
-        heard, last_ping_at = "succeeded since", success_at
-    since, due = (moment(at, to_the_second=close) for at in (last_ping_at, deadline_at))
+        heard, since_at = "succeeded since", success_at
+    since, due = _range(since_at, deadline_at)
     return f"{name} has not {heard} {since}; it was due by {due}."
 
 

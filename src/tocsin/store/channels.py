@@ -39,6 +39,11 @@ def of_project(connection: Connection, project_id: int) -> list[ChannelRow]:
     return [ChannelRow._make(row) for row in rows]
 
 
+def of_all(connection: Connection) -> list[ChannelRow]:
+    """Every project's channels but the hidden ones, oldest first."""
+    return [ChannelRow._make(row) for row in connection.execute(_SHOWN.order_by(channel.c.id))]
+
+
 def find(connection: Connection, project_id: int, ref: str | int) -> ChannelRow | None:
     """One by its uid or id; hidden ones are not found."""
     column = channel.c.id if isinstance(ref, int) else channel.c.uid

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -21,6 +23,7 @@ from sqlalchemy import (
 )
 
 from tocsin.domain.record import Monitor
+from tocsin.store.gather import Gathered
 from tocsin.store.tables import (
     attempt,
     flip,
@@ -29,6 +32,7 @@ from tocsin.store.tables import (
     notification,
     ping,
     ping_body,
+    project,
     token,
     watch,
 )
@@ -36,6 +40,7 @@ from tocsin.store.tables import (
 DAY = 86_400_000_000
 KEPT_BY_CRONBEATS = 30 * DAY  # its published rule for a deleted job
 
+_id = attrgetter("id")
 _STORED_NAMES = {"tag_text": "tags", "channel_text": "channel_ids", "run_text": "runs"}
 
 
@@ -53,19 +58,47 @@ _ROWS = (
     .outerjoin(token, and_(token.c.monitor_id == monitor.c.id, token.c.dialect == monitor.c.dialect))
     .where(monitor.c.deleted_at.is_(None))
 )
-_LIST = (
-    _ROWS.where(monitor.c.project_id == bindparam("project_id"), monitor.c.id < bindparam("below"))
-    .order_by(monitor.c.id.desc())
-    .limit(bindparam("limit"))
-    .offset(bindparam("offset"))
-)
-_COUNT = (
-    select(func.count())
-    .select_from(monitor)
-    .join(monitor_state, monitor_state.c.monitor_id == monitor.c.id)
-    .where(monitor.c.deleted_at.is_(None), monitor.c.project_id == bindparam("project_id"))
-)
 _TOP = 2**62
+_CHUNK = 500  # of a long list; what is decoded in one go keeps the event loop waiting
+_FAN_OUT = Monitor._fields.index("fan_out")
+
+
+class Search(NamedTuple):
+    """The filters of a list: part of the name in any case, any of the statuses, all of the tags. What late
+    and snoozed mean depends on `now`."""
+
+    text: str = ""
+    statuses: frozenset[str] = frozenset()
+    tags: tuple[str, ...] = ()
+    now: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Everything matches."""
+        return not (self.text or self.statuses or self.tags)
+
+    @property
+    def shape(self) -> Shape:
+        """What its SQL depends on."""
+        return Shape(bool(self.text), self.statuses, len(self.tags))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What is bound in its SQL."""
+        escaped = self.text.replace("/", "//").replace("%", "/%").replace("_", "/_")
+        tags = {f"tag_{number}": f" {tag} " for number, tag in enumerate(self.tags)}
+        return {"name_like": f"%{escaped}%", "now": self.now, **tags}
+
+
+class Shape(NamedTuple):
+    """Which filters a statement has."""
+
+    has_text: bool
+    statuses: frozenset[str]
+    tag_count: int
+
+
+EVERYTHING = Search()
 
 
 def page(
@@ -75,29 +108,38 @@ def page(
     limit: int,
     offset: int = 0,
     cursor: int | None = None,
-    filters: Sequence[ColumnElement[bool]] = (),
+    search: Search = EVERYTHING,
 ) -> list[Monitor]:
     """A project's monitors, newest first."""
-    bounds = {"project_id": project_id, "below": cursor or _TOP, "limit": limit, "offset": offset}
-    rows = connection.execute(_LIST.where(*filters) if filters else _LIST, bounds)
-    return [Monitor._make(row) for row in rows]
+    found: list[Monitor] = []
+    below = _TOP if cursor is None else cursor
+    while len(found) < limit:
+        size = min(_CHUNK, limit - len(found))
+        bounds = {"project_id": project_id, "below": below, "limit": size, "offset": offset}
+        rows = _list(search.shape).rows(connection, {**search.values, **bounds})
+        found += sorted(map(_monitor, rows), key=_id, reverse=True)
+        if len(rows) < size:
+            break
+        below, offset = found[-1].id, 0
+    return found
 
 
-def count(connection: Connection, project_id: int, filters: Sequence[ColumnElement[bool]]) -> int:
+def count(connection: Connection, project_id: int, search: Search) -> int:
     """How many monitors of a project match."""
-    return connection.execute(_COUNT.where(*filters), {"project_id": project_id}).scalar_one()
+    values = {**search.values, "project_id": project_id}
+    total: int = connection.execute(_count(search.shape), values).scalar_one()
+    return total
 
 
-def matching(
-    text: str, statuses: Collection[str], tags: Iterable[str], now: int
-) -> list[ColumnElement[bool]]:
-    """The filters of a list: part of the name, any of the statuses, all of the tags."""
-    filters = [_has_tag(tag) for tag in tags]
-    if text:
-        filters.append(monitor.c.name.icontains(text, autoescape=True))
-    if statuses:
-        filters.append(or_(*(_has_status(status, now) for status in sorted(statuses))))
-    return filters
+def of_all(
+    connection: Connection, project_name: str | None, search: Search, limit: int
+) -> list[tuple[Monitor, str]]:
+    """Monitors of every project, or of those of that name, newest first, each with its project's name."""
+    query = _ROWS.add_columns(project.c.name).join(project, project.c.id == monitor.c.project_id)
+    query = query.where(*_conditions(search.shape)).order_by(monitor.c.id.desc()).limit(limit)
+    if project_name is not None:
+        query = query.where(project.c.name == project_name)
+    return [(Monitor._make(row[:-1]), row[-1]) for row in connection.execute(query, search.values)]
 
 
 def get(connection: Connection, monitor_id: int) -> Monitor | None:
@@ -120,6 +162,12 @@ def find_by_prefix(connection: Connection, prefix: str, project_id: int) -> Moni
     ours = (monitor.c.project_id == project_id).desc()
     query = _ROWS.where(monitor.c.uid >= prefix, monitor.c.uid < prefix + "g")
     return _one(connection, query.order_by(ours, monitor.c.id).limit(1))
+
+
+def find_by_beginning(connection: Connection, start: str) -> list[Monitor]:
+    """Up to two monitors of any project whose uids start with these hex digits."""
+    query = _ROWS.where(monitor.c.uid >= start, monitor.c.uid < start + "g")
+    return [Monitor._make(row) for row in connection.execute(query.limit(2))]
 
 
 def find_by_token(connection: Connection, text: str, dialect: str) -> Monitor | None:
@@ -216,18 +264,45 @@ def _one(connection: Connection, query: Select[*tuple[Any, ...]]) -> Monitor | N
     return Monitor._make(row) if row else None
 
 
-def _has_tag(tag: str) -> ColumnElement[bool]:
+@lru_cache(maxsize=256)
+def _list(shape: Shape) -> Gathered:
+    query = _ROWS.where(monitor.c.project_id == bindparam("project_id"), monitor.c.id < bindparam("below"))
+    query = query.where(*_conditions(shape)).order_by(monitor.c.id.desc())
+    return Gathered(query.limit(bindparam("limit")).offset(bindparam("offset")))
+
+
+@lru_cache(maxsize=256)
+def _count(shape: Shape) -> Select[int]:
+    query = (
+        select(func.count())
+        .select_from(monitor)
+        .join(monitor_state, monitor_state.c.monitor_id == monitor.c.id)
+        .where(monitor.c.deleted_at.is_(None), monitor.c.project_id == bindparam("project_id"))
+    )
+    return query.where(*_conditions(shape))
+
+
+def _conditions(shape: Shape) -> list[ColumnElement[bool]]:
+    conditions = [_has_tag(f"tag_{number}") for number in range(shape.tag_count)]
+    if shape.has_text:
+        like = func.lower(bindparam("name_like"))
+        conditions.append(func.lower(monitor.c.name).like(like, escape="/"))
+    if shape.statuses:
+        conditions.append(or_(*(_has_status(status) for status in sorted(shape.statuses))))
+    return conditions
+
+
+def _has_tag(parameter: str) -> ColumnElement[bool]:
     # `replace` heeds capitals on every database, LIKE does not.
     padded = literal(" ") + monitor.c.tags + literal(" ")
-    return func.replace(padded, f" {tag} ", "") != padded
+    return func.replace(padded, bindparam(parameter), "") != padded
 
 
-def _has_status(status: str, now: int) -> ColumnElement[bool]:
-    state = monitor_state.c
-    is_late = and_(state.status == "up", func.coalesce(state.due_at, _TOP) <= now)
+def _has_status(status: str) -> ColumnElement[bool]:
+    state, now = monitor_state.c, bindparam("now")
     match status:
         case "late":
-            return is_late
+            return and_(state.status == "up", state.due_at <= now)
         case "up":
             return and_(state.status == "up", func.coalesce(state.due_at, _TOP) > now)
         case "running":
@@ -236,6 +311,11 @@ def _has_status(status: str, now: int) -> ColumnElement[bool]:
             return state.snoozed_until > now
         case _:
             return state.status == status
+
+
+def _monitor(row: list[Any]) -> Monitor:
+    row[_FAN_OUT] = bool(row[_FAN_OUT])
+    return Monitor._make(row)
 
 
 def _purge(connection: Connection, monitor_id: int, limit: int) -> int:

@@ -11,7 +11,18 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, Select, delete, func, insert, literal_column, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from tocsin.domain.alert import Event, Facts, PingLine, Subject
 from tocsin.domain.monitor import Status
@@ -31,6 +42,7 @@ class Delivery(StrEnum):
 
 
 _notification = tables.notification
+_state = tables.monitor_state.c
 # A literal, since a planner cannot match a bound value with the condition of a partial index.
 PENDING: ColumnElement[str] = literal_column(f"'{Delivery.PENDING}'")
 FAILED: ColumnElement[str] = literal_column(f"'{Delivery.FAILED}'")
@@ -99,9 +111,9 @@ def withdraw(connection: Connection, monitor_ids: Collection[int], now: int) -> 
 
 
 def withdraw_channels(connection: Connection, channel_ids: Collection[int], now: int) -> None:
-    """Take back what has not been sent on channels: they were deleted."""
+    """Take back what waits on channels: they were deleted. What is held follows when its snooze ends."""
     for some in chunks(channel_ids):
-        _withdraw(connection, _notification.c.channel_id.in_(some), now)
+        _withdraw(connection, and_(_notification.c.channel_id.in_(some), IS_PENDING), now)
 
 
 def withdraw_ids(connection: Connection, ids: Collection[int], now: int) -> None:
@@ -185,21 +197,27 @@ def find(connection: Connection, project_id: int, uid: str) -> NotificationView 
     return None if row is None else _view(row, _attempts(connection, row.id))
 
 
-def prune(connection: Connection, before: int, limit: int) -> int:
-    """Remove up to `limit` finished notifications written before a time, with their attempts; how many.
+def find_old(connection: Connection, after: int, *, before: int, limit: int) -> tuple[list[int], int | None]:
+    """Among the `limit` notifications after the id `after`: the finished ones written before a time. Returns
+    their ids, and the last id that was looked at (None where nothing older follows).
 
     Those of a monitor that is still down stay: its recovery is told where its down was (promise 4).
     """
-    state = tables.monitor_state.c
-    still_down = select(state.monitor_id).where(
-        state.monitor_id == _notification.c.monitor_id, state.status == Status.DOWN
+    is_down = select(_state.monitor_id).where(
+        _state.monitor_id == _notification.c.monitor_id, _state.status == Status.DOWN
     )
-    old = select(_notification.c.id).where(_notification.c.created_at < before, _FINAL)
-    ids = list(connection.scalars(old.where(~still_down.exists()).order_by(_notification.c.id).limit(limit)))
+    may_go = and_(_FINAL, ~is_down.exists())
+    query = select(_notification.c.id, _notification.c.created_at, may_go.label("may_go"))
+    query = query.where(_notification.c.id > after).order_by(_notification.c.id).limit(limit)
+    old = [row for row in connection.execute(query) if row.created_at < before]
+    return [row.id for row in old if row.may_go], old[-1].id if old else None
+
+
+def remove(connection: Connection, ids: Collection[int]) -> None:
+    """Delete notifications and their attempts."""
     for some in chunks(ids):
         connection.execute(delete(tables.attempt).where(tables.attempt.c.notification_id.in_(some)))
         connection.execute(delete(_notification).where(_notification.c.id.in_(some)))
-    return len(ids)
 
 
 def _row(draft: Draft, now: int) -> dict[str, Any]:

@@ -154,6 +154,12 @@ def give_back(connection: Connection, ids: Collection[int], until: int, now: int
         connection.execute(statement.where(_c.id.in_(some)).values(next_attempt_at=now, lease_until=None))
 
 
+def end_leases(connection: Connection, now: int) -> None:
+    """End all leases: whoever held them is known to be dead."""
+    leased = update(_notification).where(IS_PENDING, _c.lease_until.is_not(None))
+    connection.execute(leased.values(next_attempt_at=now, lease_until=None))
+
+
 def finish(connection: Connection, endings: Sequence[Ending], tries: Sequence[Try]) -> None:
     """Write down attempts, and what became of their notifications where the lease was still ours.
 

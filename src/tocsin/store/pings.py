@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import CTE, Connection, bindparam, func, literal, select
 
 from tocsin.domain.record import PingView
+from tocsin.store.gather import Gathered
 from tocsin.store.tables import monitor_state, ping, ping_body
 
 _COLUMNS = [
@@ -37,7 +38,10 @@ def _chain() -> CTE:
 
 
 _CHAIN = _chain()
-_LIST = select(*(_CHAIN.c[name] for name in PingView._fields)).order_by(_CHAIN.c.step)
+_ALL = select(_CHAIN.c.step, *(_CHAIN.c[name] for name in PingView._fields)).order_by(_CHAIN.c.step)
+_ALL = _ALL.limit(bindparam("limit")).offset(bindparam("offset"))
+_LIST = Gathered(_ALL)
+_LIST_OF_KINDS = Gathered(_ALL.where(_CHAIN.c.kind.in_(bindparam("kinds", expanding=True))))
 
 
 def page(
@@ -53,10 +57,12 @@ def page(
     """The chain from the ping `start`, newest first. At most `steps` pings are looked at."""
     if start is None:
         return []
-    query = _LIST.where(_CHAIN.c.kind.in_(kinds)) if kinds else _LIST
-    bounds = {"start": start, "steps": steps if kinds else min(steps, offset + limit), "oldest_at": oldest_at}
-    rows = connection.execute(query.limit(limit).offset(offset), bounds)
-    return [PingView._make(row) for row in rows]
+    bounds = {"start": start, "limit": limit, "offset": offset, "oldest_at": oldest_at}
+    if kinds:
+        rows = _LIST_OF_KINDS.rows(connection, {**bounds, "steps": steps, "kinds": list(kinds)})
+    else:
+        rows = _LIST.rows(connection, {**bounds, "steps": min(steps, offset + limit)})
+    return [PingView._make(row[1:]) for row in sorted(rows)]
 
 
 def head(connection: Connection, monitor_id: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tocsin.domain.project import Role
 from tocsin.domain.record import ProjectView
@@ -29,6 +29,7 @@ _VIEW = (
     .where(project.c.deleted_at.is_(None))
     .order_by(project.c.id)
 )
+_COUNT = select(project.c.monitor_count).where(project.c.id == bindparam("project_id"))
 
 
 def get(connection: Connection, project_id: int) -> ProjectView | None:
@@ -91,10 +92,15 @@ def change(connection: Connection, project_id: int, values: Mapping[str, Any]) -
     connection.execute(update(project).where(project.c.id == project_id).values(values))
 
 
+def monitor_count(connection: Connection, project_id: int) -> int:
+    """How many monitors the project has; kept, not counted."""
+    count: int = connection.execute(_COUNT, {"project_id": project_id}).scalar_one()
+    return count
+
+
 def lock_monitor_count(connection: Connection, project_id: int) -> int:
     """How many monitors the project has; nobody changes it before this transaction ends."""
-    query = select(project.c.monitor_count).where(project.c.id == project_id).with_for_update()
-    count: int = connection.execute(query).scalar_one()
+    count: int = connection.execute(_COUNT.with_for_update(), {"project_id": project_id}).scalar_one()
     return count
 
 

@@ -74,7 +74,8 @@ def upgrade(connection: Connection) -> None:
 def _migrate_sqlite(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # It holds ping tokens and sealed secrets; SQLite's other files take their mode from this one.
-    path.touch(mode=0o600)
+    if not path.exists():
+        path.touch(mode=0o600)
     engine = sqlite_engine(path)
     try:
         with engine.connect() as connection:

@@ -70,14 +70,26 @@ def load_key(folder: Path) -> str:
         raise VaultError(f"{path}: {error.strerror}") from None
 
 
+def find_key(folder: Path) -> str | None:
+    """The key in the data folder, None where none was made yet. VaultError where it cannot be read."""
+    path = folder / KEY_FILE
+    return _read_key(path) if path.exists() else None
+
+
 def check_canary(connection: Connection, vault: Vault) -> None:
     """Refuse (VaultError) a key that does not open what this database holds; remember a first key."""
     insert = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
     first = insert(meta).values(name=CANARY, value=vault.seal(CANARY_FACTS)).on_conflict_do_nothing()
     connection.execute(first)
-    sealed = connection.execute(select(meta.c.value).where(meta.c.name == CANARY)).scalar_one()
+    try_canary(connection, vault)
+
+
+def try_canary(connection: Connection, vault: Vault) -> None:
+    """Refuse (VaultError) a key that does not open what this database holds, if it holds anything."""
+    sealed = connection.execute(select(meta.c.value).where(meta.c.name == CANARY)).scalar()
     try:
-        vault.open(sealed)
+        if sealed is not None:
+            vault.open(sealed)
     except VaultError:
         raise VaultError(
             "TOCSIN_SECRET_KEY (or secret.key in the data folder) is not the key that this database's"

@@ -48,7 +48,7 @@ def field_names(body: bytes) -> list[str]:
 def _check(value: Any) -> None:
     level, depth = [value], 0
     while level:
-        if depth > JSON_DEPTH:
+        if depth >= JSON_DEPTH and any(isinstance(item, (dict, list)) for item in level):
             raise MalformedError(f"The JSON is nested deeper than {JSON_DEPTH} levels.")
         if any(isinstance(item, str) and "\x00" in item for item in level):
             raise MalformedError("The JSON contains a NUL character.")

@@ -38,8 +38,4 @@ def is_own_form(headers: Mapping[str, str], public_url: str) -> bool:
     if site is not None:
         return site in {"same-origin", "none"}
     origin = headers.get("origin")
-    return origin is None or _place(origin) in {_place(public_url), ("", headers.get("host", ""))[1]}
-
-
-def _place(url: str) -> str:
-    return urlsplit(url).netloc
+    return origin is None or urlsplit(origin).netloc in {urlsplit(public_url).netloc, headers.get("host")}

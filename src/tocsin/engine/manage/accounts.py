@@ -11,7 +11,7 @@ from tocsin.domain.monitor import SECOND
 from tocsin.domain.project import Actor, Role
 from tocsin.domain.record import AccountView, ProjectView
 from tocsin.engine.manage.credentials import digest, new_secret
-from tocsin.engine.manage.desk import not_found
+from tocsin.engine.manage.desk import not_found, sound
 from tocsin.engine.manage.form import Form
 from tocsin.engine.manage.issue import PLACEHOLDER, PROJECT
 from tocsin.engine.manage.keys import add_key
@@ -123,9 +123,10 @@ class Accounts(Links):
     async def send_sign_in_link(self, email: str) -> None:
         """Mail a sign-in link, if there is such an account; the same silence if not."""
         now = self._now()
+        address = sound(email).strip().lower()
 
         def make(connection: Connection) -> Letter | None:
-            account = accounts.find(connection, email.strip().lower())
+            account = accounts.find(connection, address)
             return self._letter(connection, account, SIGN_IN, now) if account else None
 
         self._post(await self._tools.store.write(make))

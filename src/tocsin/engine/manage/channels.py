@@ -13,7 +13,7 @@ from tocsin.domain.errors import Code, TocsinError
 from tocsin.domain.project import Actor
 from tocsin.domain.record import ChannelView
 from tocsin.engine.manage.credentials import new_uid
-from tocsin.engine.manage.desk import may_write, not_found
+from tocsin.engine.manage.desk import bounded, may_write, not_found, sound
 from tocsin.engine.manage.form import Form
 from tocsin.engine.manage.links import VERIFY_CHANNEL, Letter, Links
 from tocsin.store import channels, notifications
@@ -217,7 +217,8 @@ class Channels(Links):
 
 
 def _get(connection: Connection, actor: Actor, ref: str | int) -> ChannelRow:
-    row = channels.find(connection, actor.project_id, ref)
+    known = bounded(ref) if isinstance(ref, int) else sound(ref)
+    row = channels.find(connection, actor.project_id, known)
     if row is None:
         raise not_found("channel")
     return row

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tocsin.domain.channel import Sender
 from tocsin.domain.errors import Code, TocsinError
@@ -13,6 +15,8 @@ from tocsin.engine.alerts import Voice
 from tocsin.engine.clock import Clock
 from tocsin.store.database import Store
 from tocsin.store.vault import Vault
+
+LARGEST = 2**63 - 1
 
 Mailer = Callable[[str, str, str], Awaitable[None]]  # address, subject, plain text
 UrlCheck = Callable[[str], Awaitable[None]]  # raises TocsinError(INVALID) for a forbidden destination
@@ -56,9 +60,30 @@ class Desk:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
+        self._errands: set[asyncio.Task[None]] = set()
+
+    async def settle(self) -> None:
+        """Return when what runs behind the callers' backs (mails, notes of use) is done."""
+        await asyncio.gather(*self._errands)
+
+    def _run_errand(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for; it must not raise."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errands.discard)
 
     def _now(self) -> int:
         return self._tools.clock.now()
+
+
+def bounded(number: int) -> int:
+    """A number as a database can compare it: nothing out there is larger than 63 bits, or below 0."""
+    return max(0, min(number, LARGEST))
+
+
+def sound(text: str) -> str:
+    """Text as a database can compare it: without NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def may_write(actor: Actor) -> None:

@@ -120,11 +120,13 @@ class Form:
         if field in self.problems:
             return ""
         try:
-            checked = validate_email(text, check_deliverability=False, globally_deliverable=False)
+            checked = validate_email(
+                text, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
+            )
         except EmailNotValidError:
             self.refuse(field, "This must be a mail address such as you@example.com.")
             return ""
-        return str(checked.normalized)
+        return checked.ascii_email or checked.normalized
 
 
 def slug_of(name: str) -> str:

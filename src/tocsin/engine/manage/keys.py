@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import NamedTuple
 
 import structlog
@@ -13,7 +12,7 @@ from tocsin.domain.monitor import SECOND
 from tocsin.domain.project import Actor
 from tocsin.domain.record import KeyView
 from tocsin.engine.manage.credentials import DIALECTS, PREFIX_LENGTH, digest, new_key, new_uid
-from tocsin.engine.manage.desk import Desk, Tools, may_write, not_found
+from tocsin.engine.manage.desk import Desk, Tools, may_write, not_found, sound
 from tocsin.engine.manage.form import Form
 from tocsin.store import keys
 
@@ -38,7 +37,6 @@ class Keys(Desk):
         super().__init__(tools)
         self._known: dict[str, _Known] = {}
         self._noted: dict[int, int] = {}
-        self._notes: set[asyncio.Task[None]] = set()
 
     async def authenticate(self, raw_key: str | None, dialect: str, *, now: int | None = None) -> Actor:
         """Who carries this key. UNAUTHENTICATED where it is missing, unknown, of another dialect, expired
@@ -105,7 +103,7 @@ class Keys(Desk):
         may_write(actor)
         now = self._now()
         view = await self._tools.store.write(
-            lambda connection: keys.revoke(connection, uid, now, actor.project_id)
+            lambda connection: keys.revoke(connection, sound(uid), now, actor.project_id)
         )
         self._forget_keys()
         if view is None:
@@ -135,9 +133,7 @@ class Keys(Desk):
         if len(self._noted) >= REMEMBERED:
             self._noted.clear()
         self._noted[holder.key_id] = now
-        task = asyncio.get_running_loop().create_task(self._write_use(holder.key_id, now))
-        self._notes.add(task)
-        task.add_done_callback(self._notes.discard)
+        self._run_errand(self._write_use(holder.key_id, now))
 
     async def _write_use(self, key_id: int, now: int) -> None:
         try:

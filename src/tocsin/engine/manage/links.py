@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 import structlog
@@ -10,7 +9,7 @@ from sqlalchemy import Connection
 
 from tocsin.domain.monitor import SECOND
 from tocsin.engine.manage.credentials import digest, new_secret
-from tocsin.engine.manage.desk import Desk, Tools, not_found
+from tocsin.engine.manage.desk import Desk, not_found
 from tocsin.store import accounts
 from tocsin.store.accounts import Link
 
@@ -63,10 +62,6 @@ class Letter:
 class Links(Desk):
     """What the nouns share that hand out links."""
 
-    def __init__(self, tools: Tools) -> None:
-        super().__init__(tools)
-        self._posting: set[asyncio.Task[None]] = set()
-
     def _make_link(self, connection: Connection, link: Link, now: int) -> str:
         """A new link's address."""
         raw = new_secret()
@@ -86,11 +81,8 @@ class Links(Desk):
 
     def _post(self, letter: Letter | None) -> None:
         """Send a letter behind the caller's back: how long it takes must not tell who has an account."""
-        if letter is None:
-            return
-        task = asyncio.get_running_loop().create_task(self._send(letter))
-        self._posting.add(task)
-        task.add_done_callback(self._posting.discard)
+        if letter is not None:
+            self._run_errand(self._send(letter))
 
     async def _send(self, letter: Letter) -> None:
         if self._tools.mail is None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tocsin.domain.errors import Code, TocsinError
 from tocsin.domain.project import Actor
 from tocsin.domain.record import Monitor, Page
-from tocsin.engine.manage.desk import not_found
+from tocsin.engine.manage.desk import bounded, not_found, sound
 from tocsin.engine.manage.targets import OwnChannels
 from tocsin.store import monitors, projects
 
@@ -139,7 +139,7 @@ def _look_up(connection: Connection, actor: Actor, ref: MonitorRef) -> Monitor |
     if isinstance(value, int):
         return monitors.get(connection, value) if 0 < value < 2**63 else None
     if ref.by == "token":
-        return monitors.find_by_token(connection, value, ref.dialect)
+        return monitors.find_by_token(connection, sound(value), ref.dialect)
     digits = value.replace("-", "").lower()
     if not digits.isascii() or not digits.isalnum():
         return None
@@ -149,24 +149,23 @@ def _look_up(connection: Connection, actor: Actor, ref: MonitorRef) -> Monitor |
 
 
 def _page(connection: Connection, actor: Actor, query: MonitorQuery, now: int) -> Page[Monitor]:
-    filters = monitors.matching(query.text, query.statuses, query.tags, now)
+    tags = tuple(sound(tag) for tag in query.tags)
+    search = monitors.Search(sound(query.text), query.statuses, tags, now)
     items = monitors.page(
         connection,
         actor.project_id,
         limit=query.limit + 1,
-        offset=query.offset,
-        cursor=query.cursor,
-        filters=filters,
+        offset=bounded(query.offset),
+        cursor=None if query.cursor is None else bounded(query.cursor),
+        search=search,
     )
-    total = None
-    if query.with_total:
-        total = _total(connection, actor.project_id) if not filters else None
-        total = monitors.count(connection, actor.project_id, filters) if total is None else total
+    total = _total(connection, actor.project_id, search) if query.with_total else None
     more = len(items) > query.limit
     items = items[: query.limit]
     return Page(items, total, items[-1].id if more and items else None)
 
 
-def _total(connection: Connection, project_id: int) -> int | None:
-    project = projects.get(connection, project_id)
-    return project.monitor_count if project else None
+def _total(connection: Connection, project_id: int, search: monitors.Search) -> int:
+    if search.is_empty:
+        return projects.monitor_count(connection, project_id)
+    return monitors.count(connection, project_id, search)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from tocsin.domain.project import Actor
 from tocsin.domain.record import NotificationView, Page
-from tocsin.engine.manage.desk import Desk, not_found
+from tocsin.engine.manage.desk import Desk, bounded, not_found, sound
 from tocsin.engine.manage.monitors import get_own
 from tocsin.store import notifications
 
@@ -34,9 +34,9 @@ class Notifications(Desk):
                 connection,
                 actor.project_id,
                 monitor_id=monitor_id,
-                statuses=statuses,
-                limit=limit + 1,
-                cursor=cursor,
+                statuses=[sound(status) for status in statuses],
+                limit=bounded(limit) + 1,
+                cursor=None if cursor is None else bounded(cursor),
             )
 
         found = await self._tools.store.read(read)
@@ -46,7 +46,7 @@ class Notifications(Desk):
     async def notification(self, actor: Actor, uid: str) -> NotificationView:
         """One, with its attempts. NOT_FOUND."""
         view = await self._tools.store.read(
-            lambda connection: notifications.find(connection, actor.project_id, uid)
+            lambda connection: notifications.find(connection, actor.project_id, sound(uid))
         )
         if view is None:
             raise not_found("notification")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from tocsin.domain.monitor import SECOND
 from tocsin.domain.project import Actor
 from tocsin.domain.record import FlipView, IncidentView, Page, PingView
-from tocsin.engine.manage.desk import Desk, not_found
+from tocsin.engine.manage.desk import Desk, bounded, not_found
 from tocsin.engine.manage.monitors import get_own
 from tocsin.store import flips, pings
 
@@ -42,12 +42,12 @@ class Pings(Desk):
             monitor = get_own(connection, actor, monitor_id)
             start = monitor.last_ping_id
             if cursor is not None:
-                start = pings.before(connection, monitor_id, cursor)
+                start = pings.before(connection, monitor_id, bounded(cursor))
             found = pings.page(
                 connection,
                 start,
                 limit=limit + 1,
-                offset=offset,
+                offset=min(offset, MOST_STEPS),
                 kinds=kinds,
                 oldest_at=oldest_at,
                 steps=MOST_STEPS,
@@ -61,7 +61,7 @@ class Pings(Desk):
 
         def read(connection: Connection) -> bytes:
             get_own(connection, actor, monitor_id)
-            body = pings.body(connection, monitor_id, ping_id)
+            body = pings.body(connection, monitor_id, bounded(ping_id))
             if body is None:
                 raise not_found("ping")
             return body
@@ -91,7 +91,8 @@ class Pings(Desk):
         def read(connection: Connection) -> Page[Item]:
             if monitor_id is not None:
                 get_own(connection, actor, monitor_id)
-            found = query(connection, actor.project_id, monitor_id, limit=limit + 1, cursor=cursor)
+            below = None if cursor is None else bounded(cursor)
+            found = query(connection, actor.project_id, monitor_id, limit=limit + 1, cursor=below)
             return _page(found, limit, None)
 
         return await self._tools.store.read(read)

@@ -1,1 +1,1 @@
-"""The pages that people see: views, templates and static files."""
+"""Pages for people who signed in. Each view only translates; the rules are in engine/manage."""

@@ -27,6 +27,5 @@ DIALECT = Dialect(
         refuse=answers.ping_refusal,
         token_shape=re.compile(r"[0-9A-Za-z]{24}"),
     ),
-    field_names=answers.FIELD_NAMES,
     rate_headers=answers.rate_headers,
 )

@@ -17,14 +17,6 @@ from tocsin.web.trouble import Trouble
 JSON = b"application/json"
 PROBLEM = "application/problem+json"
 
-# Where the wire's names differ from a draft's.
-FIELD_NAMES: Mapping[str, str] = MappingProxyType(
-    {
-        "schedule_kind": "schedule.kind",
-        "schedule_expression": "schedule",
-        "timezone": "schedule.timezone",
-    }
-)
 _PING_TEXTS: Mapping[int, str] = MappingProxyType(
     {
         400: "This is no ping that can be understood.",
@@ -43,7 +35,7 @@ def problem(trouble: Trouble) -> Reply:
         "type": "about:blank",
         "title": trouble.title,
         "status": trouble.status,
-        "detail": trouble.message,
+        "detail": " ".join(f"{name}: {text}" for name, text in trouble.fields.items()) or trouble.message,
     }
     if trouble.fields:
         content["errors"] = dict(trouble.fields)

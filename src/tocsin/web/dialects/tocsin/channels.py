@@ -47,7 +47,7 @@ class Channel(Given):
 class Channels(Given):
     """All channels, oldest first, on one page."""
 
-    data: list[Channel]
+    channels: list[Channel]
     total: int | None
     next_cursor: Cursor
 
@@ -63,7 +63,7 @@ class TestReceipt(Given):
 async def list_channels(call: Call) -> Response:
     """All channels of the project."""
     channels = await call.manage.channels(call.actor)
-    return listed([_channel(each) for each in channels], len(channels))
+    return listed("channels", [_channel(each) for each in channels], len(channels))
 
 
 async def create_channel(call: Call) -> Response:

@@ -37,7 +37,7 @@ class Ping(Given):
 class PingPage(Given):
     """Pings, newest first."""
 
-    data: list[Ping]
+    pings: list[Ping]
     total: int | None
     next_cursor: Cursor
 
@@ -64,7 +64,7 @@ class Flip(Given):
 class FlipPage(Given):
     """Flips, newest first."""
 
-    data: list[Flip]
+    flips: list[Flip]
     total: int | None
     next_cursor: Cursor
 
@@ -83,7 +83,7 @@ class Incident(Given):
 class IncidentPage(Given):
     """Incidents, newest first."""
 
-    data: list[Incident]
+    incidents: list[Incident]
     total: int | None
     next_cursor: Cursor
 
@@ -96,7 +96,7 @@ async def list_pings(call: Call) -> Response:
     query.finish()
     monitor = await found(call)
     page = await call.manage.pings(call.actor, monitor.id, limit=limit, cursor=cursor, kinds=kinds)
-    return listed([_ping(each) for each in page.items], page.total, page.next_cursor)
+    return listed("pings", [_ping(each) for each in page.items], page.total, page.next_cursor)
 
 
 async def get_ping_body(call: Call) -> Response:
@@ -131,13 +131,13 @@ async def list_monitor_incidents(call: Call) -> Response:
 async def _flips(call: Call, monitor_id: int | None) -> Response:
     limit, cursor = _part(call)
     page = await call.manage.flips(call.actor, monitor_id, limit=limit, cursor=cursor)
-    return listed([_flip(each) for each in page.items], page.total, page.next_cursor)
+    return listed("flips", [_flip(each) for each in page.items], page.total, page.next_cursor)
 
 
 async def _incidents(call: Call, monitor_id: int | None) -> Response:
     limit, cursor = _part(call)
     page = await call.manage.incidents(call.actor, monitor_id, limit=limit, cursor=cursor)
-    return listed([_incident(each) for each in page.items], page.total, page.next_cursor)
+    return listed("incidents", [_incident(each) for each in page.items], page.total, page.next_cursor)
 
 
 def _part(call: Call) -> tuple[int, int | None]:

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
-from tocsin.domain.errors import invalid
 from tocsin.domain.ping import Kind, word
 from tocsin.domain.record import ChannelView, Monitor, Targets
 from tocsin.web.dialects.tocsin.shapes import (
@@ -17,11 +16,11 @@ from tocsin.web.dialects.tocsin.shapes import (
     PageQuery,
     PingKind,
     Problem,
+    ScheduleKind,
     Seconds,
     Taken,
     Time,
     Uid,
-    refuse_unknown,
 )
 from tocsin.web.times import iso, iso_or_none
 
@@ -31,21 +30,6 @@ Wanted = Literal["new", "up", "late", "down", "paused", "running", "snoozed"]
 KIND_WORDS = tuple(word(kind) for kind in Kind)
 
 
-class Interval(Taken):
-    """A job that comes every so many seconds."""
-
-    kind: Literal["interval"]
-    seconds: int = Field(ge=1, le=31_622_400)
-
-
-class Calendar(Taken):
-    """A job that follows a clock: five cron fields or an @name (cron), or words (simple)."""
-
-    kind: Literal["cron", "simple"]
-    expression: str = Field(max_length=120, examples=["0 3 * * *"])
-    timezone: str = Field(default="UTC", max_length=64, examples=["Europe/Berlin"])
-
-
 class MonitorChanges(Taken):
     """What may be changed of a monitor; what is not sent stays."""
 
@@ -53,7 +37,14 @@ class MonitorChanges(Taken):
     slug: str | None = Field(default=None, pattern="^[a-z0-9]+([-_.][a-z0-9]+)*$", max_length=100)
     description: str = Field(default="", max_length=2_000)
     tags: list[Tag] = Field(default=[], max_length=20)
-    schedule: Interval | Calendar = Interval(kind="interval", seconds=3600)
+    schedule_kind: ScheduleKind = "interval"
+    schedule_expression: str = Field(
+        default="3600",
+        max_length=120,
+        description="Whole seconds (interval), five cron fields or an @name (cron), or words (simple).",
+        examples=["3600", "0 3 * * *", "daily at 03:00"],
+    )
+    timezone: str = Field(default="UTC", max_length=64, examples=["Europe/Berlin"])
     grace_seconds: int = Field(default=300, ge=0, le=31_622_400)
     longest_run_seconds: Seconds | None = None
     shortest_run_seconds: Seconds | None = None
@@ -93,7 +84,9 @@ class MonitorItem(Given):
     is_running: bool
     reason: str | None = Field(description="Why it has its status: missed, failed, overran, ping, …")
     since_at: Time
-    schedule: Interval | Calendar
+    schedule_kind: ScheduleKind
+    schedule_expression: str
+    timezone: str
     grace_seconds: int
     longest_run_seconds: int | None
     shortest_run_seconds: int | None
@@ -132,7 +125,7 @@ class MonitorDetail(MonitorItem):
 class MonitorPage(Given):
     """Monitors, newest first."""
 
-    data: list[MonitorItem]
+    monitors: list[MonitorItem]
     total: int | None
     next_cursor: Cursor
 
@@ -181,7 +174,9 @@ def item(
         "is_running": monitor.is_running,
         "reason": monitor.reason,
         "since_at": iso(monitor.since_at),
-        "schedule": schedule(monitor),
+        "schedule_kind": monitor.schedule_kind,
+        "schedule_expression": monitor.schedule_expression,
+        "timezone": monitor.timezone,
         "grace_seconds": monitor.grace_seconds,
         "longest_run_seconds": monitor.longest_run_seconds,
         "shortest_run_seconds": monitor.shortest_run_seconds,
@@ -204,35 +199,6 @@ def item(
         "snoozed_until": iso_or_none(monitor.snoozed_until) if monitor.is_snoozed(now) else None,
         "created_at": iso(monitor.created_at),
         "updated_at": iso(monitor.updated_at),
-    }
-
-
-def schedule(monitor: Monitor) -> dict[str, Any]:
-    """An Interval or a Calendar."""
-    if monitor.schedule_kind == "interval":
-        return {"kind": "interval", "seconds": int(monitor.schedule_expression)}
-    return {
-        "kind": monitor.schedule_kind,
-        "expression": monitor.schedule_expression,
-        "timezone": monitor.timezone,
-    }
-
-
-def draft_schedule(given: Any) -> dict[str, Any]:
-    """A schedule as sent, as the fields of a draft. Raises TocsinError(INVALID) for what is no object."""
-    if not isinstance(given, dict):
-        raise invalid("schedule", "This must be an object with a kind.")
-    if given.get("kind") == "interval":
-        refuse_unknown(given, Interval, "schedule.")
-        seconds = given.get("seconds")
-        # Only a real integer: what is not one keeps its quotes or its point, and is refused with the rest.
-        expression = str(seconds) if type(seconds) is int else repr(seconds)
-        return {"schedule_kind": "interval", "schedule_expression": expression, "timezone": "UTC"}
-    refuse_unknown(given, Calendar, "schedule.")
-    return {
-        "schedule_kind": given.get("kind"),
-        "schedule_expression": given.get("expression"),
-        "timezone": given.get("timezone", "UTC"),
     }
 
 

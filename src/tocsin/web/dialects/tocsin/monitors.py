@@ -14,11 +14,11 @@ from tocsin.domain.record import Monitor
 from tocsin.engine.manage.monitors import BULK_LIMIT, MonitorDraft, MonitorQuery, MonitorRef
 from tocsin.web.api import Call, json_response
 from tocsin.web.dialects.tocsin import monitor_shapes as shapes
-from tocsin.web.dialects.tocsin.answers import FIELD_NAMES, problem
+from tocsin.web.dialects.tocsin.answers import problem
 from tocsin.web.dialects.tocsin.shapes import Query, listed, refuse_unknown, taken
 from tocsin.web.openapi import Operation
 from tocsin.web.times import parse_iso
-from tocsin.web.trouble import STATUSES, trouble_of
+from tocsin.web.trouble import NO_FIELDS, STATUSES, trouble_of
 
 WANTED = ("new", "up", "late", "down", "paused", "running", "snoozed")
 
@@ -61,7 +61,7 @@ async def list_monitors(call: Call) -> Response:
     )
     query.finish()
     page = await call.manage.monitors(call.actor, wanted)
-    return listed(await items_of(call, page.items), page.total, page.next_cursor)
+    return listed("monitors", await items_of(call, page.items), page.total, page.next_cursor)
 
 
 async def get_monitor(call: Call) -> Response:
@@ -71,7 +71,7 @@ async def get_monitor(call: Call) -> Response:
 
 async def update_monitor(call: Call) -> Response:
     """Change what is sent."""
-    changes = _changes(await taken(call, shapes.MonitorChanges))
+    changes = await taken(call, shapes.MonitorChanges)
     monitor = await found(call)
     return await _shown(call, await call.manage.update_monitor(call.actor, monitor.id, changes))
 
@@ -149,15 +149,7 @@ async def _created(call: Call, monitor: Monitor) -> Response:
 
 
 def _draft(fields: dict[str, Any]) -> MonitorDraft:
-    return MonitorDraft(**{"name": None, **_changes(fields), "dialect": "tocsin"})
-
-
-def _changes(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields as a draft names them."""
-    if "schedule" not in fields:
-        return fields
-    rest = {name: value for name, value in fields.items() if name != "schedule"}
-    return rest | shapes.draft_schedule(fields["schedule"])
+    return MonitorDraft(**{"name": None, **fields, "dialect": "tocsin"})
 
 
 def _draft_or_error(given: Any) -> MonitorDraft | TocsinError:
@@ -171,7 +163,7 @@ def _draft_or_error(given: Any) -> MonitorDraft | TocsinError:
 
 
 def _problem(error: TocsinError) -> Any:
-    return orjson.Fragment(problem(trouble_of(error, STATUSES, FIELD_NAMES)).body)
+    return orjson.Fragment(problem(trouble_of(error, STATUSES, NO_FIELDS)).body)
 
 
 def _snooze_end(fields: dict[str, Any], now: int) -> int:

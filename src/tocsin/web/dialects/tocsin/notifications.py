@@ -42,7 +42,7 @@ class NotificationItem(Given):
     channel_id: Uid | None
     channel_kind: str
     channel_label: str
-    attempt_count: int
+    attempts: int
     next_attempt_at: Time | None
     created_at: Time
     finished_at: Time | None
@@ -51,13 +51,13 @@ class NotificationItem(Given):
 class Notification(NotificationItem):
     """A notification with every attempt, oldest first."""
 
-    attempts: list[Attempt]
+    attempt_list: list[Attempt]
 
 
 class NotificationPage(Given):
     """Notifications, newest first."""
 
-    data: list[NotificationItem]
+    notifications: list[NotificationItem]
     total: int | None
     next_cursor: Cursor
 
@@ -79,13 +79,13 @@ async def list_notifications(call: Call) -> Response:
     page = await call.manage.notifications(
         call.actor, monitor_id=monitor and monitor.id, statuses=statuses, limit=limit, cursor=cursor
     )
-    return listed([_item(each) for each in page.items], page.total, page.next_cursor)
+    return listed("notifications", [_item(each) for each in page.items], page.total, page.next_cursor)
 
 
 async def get_notification(call: Call) -> Response:
     """One notification, with its attempts."""
     view = await call.manage.notification(call.actor, call.part("notification_id"))
-    return json_response(_item(view) | {"attempts": [_attempt(each) for each in view.attempt_list]})
+    return json_response(_item(view) | {"attempt_list": [_attempt(each) for each in view.attempt_list]})
 
 
 def _item(view: NotificationView) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _item(view: NotificationView) -> dict[str, Any]:
         "channel_id": view.channel_uid,
         "channel_kind": view.channel_kind,
         "channel_label": view.channel_label,
-        "attempt_count": view.attempts,
+        "attempts": view.attempts,
         "next_attempt_at": iso_or_none(view.next_attempt_at),
         "created_at": iso(view.created_at),
         "finished_at": iso_or_none(view.finished_at),

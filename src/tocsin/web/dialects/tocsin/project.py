@@ -78,7 +78,7 @@ class CreatedKey(Key):
 class Keys(Given):
     """All keys that are not revoked, newest first, on one page."""
 
-    data: list[Key]
+    keys: list[Key]
     total: int | None
     next_cursor: Cursor
 
@@ -121,7 +121,7 @@ async def update_project(call: Call) -> Response:
 async def list_keys(call: Call) -> Response:
     """All keys of the project."""
     keys = await call.manage.list_keys(call.actor)
-    return listed([_key(each) for each in keys], len(keys))
+    return listed("keys", [_key(each) for each in keys], len(keys))
 
 
 async def create_key(call: Call) -> Response:

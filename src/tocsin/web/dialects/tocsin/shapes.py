@@ -91,17 +91,19 @@ async def taken(call: Call, model: type[BaseModel]) -> dict[str, Any]:
     return fields
 
 
-def refuse_unknown(fields: dict[str, Any], model: type[BaseModel], within: str = "") -> None:
+def refuse_unknown(fields: dict[str, Any], model: type[BaseModel]) -> None:
     """Raise TocsinError(INVALID) for fields that the model does not have: a misspelt one is a mistake."""
-    unknown = {within + name: "There is no such field." for name in fields if name not in model.model_fields}
+    unknown = {name: "There is no such field." for name in fields if name not in model.model_fields}
     if unknown:
         raise TocsinError(Code.INVALID, "There is a field that does not exist.", unknown)
 
 
-def listed(data: list[dict[str, Any]], total: int | None = None, next_cursor: int | None = None) -> Response:
+def listed(
+    noun: str, items: list[dict[str, Any]], total: int | None = None, next_cursor: int | None = None
+) -> Response:
     """A page of a list. A cursor is text on the wire: it is opaque."""
     cursor = None if next_cursor is None else str(next_cursor)
-    return json_response({"data": data, "total": total, "next_cursor": cursor})
+    return json_response({noun: items, "total": total, "next_cursor": cursor})
 
 
 def _is_number(text: str) -> bool:

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from tests.management import Office
+from tests.receivers import HttpReceiver
+from tocsin.domain.channel import Outcome
+from tocsin.domain.errors import Code, TocsinError
+from tocsin.domain.project import Actor
+from tocsin.domain.record import ChannelView
+from tocsin.store import tables
+
+HOOK = "https://hooks.slack.com/services/T000/B000/secret"
+
+
+async def made(office: Office, actor: Actor, **fields: Any) -> ChannelView:
+    config = {"kind": "webhook", "label": "hook", "config": {"url": "https://example.com/hook"}}
+    return await office.manage.create_channel(actor, **{**config, **fields})
+
+
+async def test_a_channel_reads_back_with_its_secrets_masked(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, kind="slack", label=" ops ", config={"webhook_url": HOOK})
+    assert (channel.kind, channel.label, channel.enabled, channel.verified_at) == ("slack", "ops", True, None)
+    assert channel.config == {"webhook_url": "***"}
+    assert await office.manage.channel(actor, channel.uid) == channel
+    assert await office.manage.channel(actor, channel.id) == channel
+    assert await office.manage.channels(actor) == [channel]
+    assert "secret" not in str(await office.rows(select(tables.channel)))
+
+
+async def test_all_bad_fields_of_a_channel_are_told_at_once(office: Office, actor: Actor) -> None:
+    with pytest.raises(TocsinError) as caught:
+        await made(office, actor, kind="telegram", label="", config={"bot_token": 7, "chat_id": ""})
+    assert set(caught.value.fields) == {"label", "bot_token", "chat_id"}
+    with pytest.raises(TocsinError) as caught:
+        await made(office, actor, kind="pigeon")
+    assert set(caught.value.fields) == {"kind"}
+    assert await office.count(tables.channel) == 0
+
+
+@pytest.mark.parametrize("url", ["https://10.0.0.1/x", "https://[::1]/x", "x", ""])
+async def test_a_destination_inside_is_refused(office: Office, actor: Actor, url: str) -> None:
+    with pytest.raises(TocsinError) as caught:
+        await made(office, actor, config={"url": url})
+    assert set(caught.value.fields) == {"url"}
+
+
+async def test_a_kind_outside_the_plan_is_forbidden(office: Office) -> None:
+    free = await office.actor("cronpeek")
+    with pytest.raises(TocsinError) as caught:
+        await made(office, free, kind="slack", config={"webhook_url": HOOK})
+    assert caught.value.code is Code.FORBIDDEN
+
+
+async def test_a_mail_channel_is_verified_by_a_link_to_its_owner(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, kind="email", config={"to": ["ops@example.com"]})
+    await office.manage.settle()
+    [letter] = office.letters
+    assert (letter.to, await office.manage.link_purpose(letter.link)) == ("ops@example.com", "verify-channel")
+    await office.manage.confirm(letter.link)
+    assert (await office.manage.channel(actor, channel.uid)).verified_at is not None
+
+
+async def test_a_new_mail_address_has_to_be_verified_again(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, kind="email", config={"to": ["a@example.com"]}, verified=True)
+    await office.manage.settle()
+    assert office.letters == []
+    same = await office.manage.update_channel(actor, channel.uid, {"config": {"to": ["a@example.com"]}})
+    assert same.verified_at is not None
+    changed = await office.manage.update_channel(actor, channel.uid, {"config": {"to": ["b@example.com"]}})
+    await office.manage.settle()
+    assert changed.verified_at is None
+    assert [letter.to for letter in office.letters] == ["b@example.com"]
+
+
+async def test_a_masked_or_missing_field_stays_as_it_was(office: Office, actor: Actor) -> None:
+    config = {"url": "https://example.com/a", "secret": "s" * 20}
+    channel = await made(office, actor, config=config)
+    changes = {"config": {"url": "https://example.com/b", "secret": "***"}, "label": "new"}
+    changed = await office.manage.update_channel(actor, channel.uid, changes)
+    assert changed.label == "new"
+    assert await sealed(office, channel) == {**config, "format": "house", "url": "https://example.com/b"}
+    await office.manage.update_channel(actor, channel.uid, {"config": {"secret": None}})
+    assert "secret" not in await sealed(office, channel)
+
+
+async def sealed(office: Office, channel: ChannelView) -> dict[str, Any]:
+    query = select(tables.channel.c.config).where(tables.channel.c.id == channel.id)
+    [row] = await office.rows(query)
+    return {"format": "house", **office.vault.open(row.config)}
+
+
+async def test_a_bad_change_changes_nothing(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor)
+    with pytest.raises(TocsinError) as caught:
+        await office.manage.update_channel(
+            actor, channel.uid, {"label": "", "enabled": 1, "kind": "slack", "config": {"url": "x"}}
+        )
+    assert set(caught.value.fields) == {"label", "enabled", "kind", "url"}
+    assert await office.manage.channel(actor, channel.uid) == channel
+
+
+async def test_switching_a_channel_on_forgives_what_it_was_disabled_for(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor)
+    table = tables.channel
+    broken = {"enabled": False, "disabled_reason": "gone", "refusals": 3}
+    await office.store.write(lambda connection: connection.execute(table.update().values(broken)))
+    fixed = await office.manage.update_channel(actor, channel.uid, {"enabled": True})
+    assert (fixed.enabled, fixed.disabled_reason) == (True, None)
+    [row] = await office.rows(select(table.c.refusals))
+    assert row.refusals == 0
+
+
+async def test_a_deleted_channel_is_gone_with_its_secret(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, config={"url": "https://example.com", "secret": "s" * 20})
+    await office.manage.delete_channel(actor, channel.uid)
+    assert await office.manage.channels(actor) == []
+    assert await sealed(office, channel) == {"format": "house"}
+    for attempt in (office.manage.channel, office.manage.delete_channel, office.manage.test_channel):
+        with pytest.raises(TocsinError) as caught:
+            await attempt(actor, channel.uid)
+        assert caught.value.code is Code.NOT_FOUND
+
+
+async def test_a_strangers_channel_is_not_found(office: Office, actor: Actor) -> None:
+    stranger = await office.actor(email="other@example.com")
+    channel = await made(office, stranger)
+    for ref in (channel.uid, channel.id, "", "\ud800", "\0", 2**70, -1):
+        with pytest.raises(TocsinError) as caught:
+            await office.manage.channel(actor, ref)
+        assert caught.value.code is Code.NOT_FOUND
+
+
+async def test_a_test_that_arrives_verifies_the_channel(office: Office, actor: Actor) -> None:
+    with HttpReceiver() as receiver:
+        channel = await made(office, actor, config={"url": receiver.url})
+        receipt = await office.manage.test_channel(actor, channel.uid)
+        assert receipt.outcome is Outcome.DELIVERED
+        [request] = await receiver.arrived(1)
+    assert request.json()["event"] == "test"
+    assert (await office.manage.channel(actor, channel.uid)).verified_at is not None
+
+
+async def test_a_test_that_is_refused_verifies_nothing(office: Office, actor: Actor) -> None:
+    with HttpReceiver(403) as receiver:
+        channel = await made(office, actor, config={"url": receiver.url})
+        receipt = await office.manage.test_channel(actor, channel.uid)
+    assert (receipt.outcome, receipt.code) == (Outcome.REFUSED, 403)
+    assert (await office.manage.channel(actor, channel.uid)).verified_at is None

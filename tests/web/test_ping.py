@@ -1,0 +1,94 @@
+"""web/ping.py: whose ping a request is, and what it is answered."""
+
+from __future__ import annotations
+
+import pytest
+
+from tocsin.domain.ping import Signal
+from tocsin.engine.intake import Full
+from tocsin.web.dialect import Reply, discover
+from tocsin.web.ping import PingConfig, PingLane, Target, render
+
+
+class Intake:
+    """Answers as it is told to; what it was given is in `taken`."""
+
+    def __init__(self, result: object = None) -> None:
+        self.result = result
+        self.taken: list[Signal] = []
+
+    def submit(self, signal: Signal, answer: object) -> None:
+        self.taken.append(signal)
+        if isinstance(self.result, Full):
+            raise self.result
+        answer(self.result)  # type: ignore[operator]
+
+
+def lane(intake: Intake | None = None, unknown_per_minute: int = 60) -> PingLane:
+    config = PingConfig(unknown_per_minute=unknown_per_minute)
+    return PingLane(intake or Intake(), discover(), config)  # type: ignore[arg-type]
+
+
+def ask(lane: PingLane, url: bytes, method: str = "GET") -> bytes:
+    target = lane.match(url)
+    assert target is not None
+    signal = Signal(target.token, target.action, target.query, method, [], "192.0.2.1", b"", body_was_cut=False)
+    replies: list[bytes] = []
+    lane.submit(signal, target, replies.append)
+    return replies[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (b"/api/v1/ping/abc", Target("abc", "", b"", "cronpeek")),
+        (b"/cronpeek/api/v1/ping/abc", Target("abc", "", b"", "cronpeek")),
+        (b"/ping/abc/start?rid=7", Target("abc", "start", b"rid=7", None)),
+        (b"/tocsin/ping/abc/0", Target("abc", "0", b"", "tocsin")),
+        (b"/ping/abc/end/fail", Target("abc", "end/fail", b"", None)),
+        (b"/ping/", Target("", "", b"", None)),
+    ],
+)
+def test_a_ping_is_told_by_its_path(url: bytes, expected: Target) -> None:
+    found = lane().match(url)
+    assert found is not None
+    assert found[:3] == expected[:3]
+    assert expected.dialect in (None, found.dialect)
+
+
+@pytest.mark.parametrize(
+    "url", [b"/", b"/pings/abc", b"/api/v1/monitors", b"/api/v1/pingabc", b"/nobody/ping/abc", b"/cronpeek/ping"]
+)
+def test_everything_else_is_no_ping(url: bytes) -> None:
+    assert lane().match(url) is None
+
+
+def test_a_token_that_is_no_token_is_not_even_looked_up() -> None:
+    intake = Intake()
+    for token in (b"", b"a" * 65):
+        assert ask(lane(intake), b"/api/v1/ping/" + token).startswith(b"HTTP/1.1 404 ")
+    assert intake.taken == []
+
+
+def test_an_unknown_token_gets_the_404_of_the_paths_dialect() -> None:
+    reply = ask(lane(), b"/api/v1/ping/abc")
+    assert reply.startswith(b"HTTP/1.1 404 Not Found\r\n")
+    assert reply.endswith(b'{"error":"Ping token not found"}')
+
+
+def test_an_address_that_tries_many_unknown_tokens_is_told_to_wait() -> None:
+    one = lane(unknown_per_minute=3)
+    statuses = [ask(one, b"/api/v1/ping/abc").split()[1] for _ in range(5)]
+    assert statuses == [b"404", b"404", b"404", b"429", b"429"]
+
+
+def test_a_full_queue_is_a_503_with_a_time_to_come_back() -> None:
+    for result in (Full(), RuntimeError("the commit failed")):
+        reply = ask(lane(Intake(result)), b"/api/v1/ping/abc")
+        assert reply.startswith(b"HTTP/1.1 503 ")
+        assert b"Retry-After: 2\r\n" in reply
+
+
+def test_head_has_the_head_and_no_body() -> None:
+    reply = Reply(200, b"text/plain", b"OK")
+    assert render(reply, "HEAD") + b"OK" == render(reply, "GET")
