@@ -23,6 +23,7 @@ from tocsin.engine.alerts import Voice
 from tocsin.engine.clock import Clock
 from tocsin.engine.intake import Answer, Intake, IntakeConfig
 from tocsin.engine.liveness import Ledger
+from tocsin.engine.reanchor import Reanchor
 from tocsin.engine.watch import Watch
 from tocsin.store import monitors, tables
 from tocsin.store.sqlite import SqliteStore
@@ -72,6 +73,9 @@ class Room:
         self.ledger = Ledger(store, self.clock, lambda: self.intake.oldest_waiting_at())
         self.intake = Intake(store, self.clock, self.ledger, {"tocsin": read_plain}, _voice, config)
         self.watch = Watch(store, self.clock, self.ledger, _voice)
+        self._reanchor = Reanchor(store, self.clock, self.ledger, self.intake)
+        self._steps_back: list[int] = []
+        self.ledger.on_backward_step = self._steps_back.append
         self._numbers = count()
 
     @classmethod
@@ -114,8 +118,10 @@ class Room:
         self.hands.pass_(seconds)
 
     async def tick(self) -> None:
-        """One tick, and the mark that it may write."""
+        """One tick, the mark that it may write, and what a clock that was set back asks for."""
         self.ledger.tick()
+        while self._steps_back:
+            await self._reanchor.run(self._steps_back.pop())
         while self.ledger._mark_is_being_written:
             await asyncio.sleep(0)
 

@@ -132,8 +132,8 @@ class Server:
         except httpx.TransportError:
             return False
 
-    def command(self, *arguments: str) -> str:
-        """What another `tocsin …` prints, beside the running server."""
+    def command(self, *arguments: str, succeeds: bool | None = True) -> str:
+        """What another `tocsin …` prints, beside the running server. `succeeds`: None means either."""
         done = subprocess.run(
             [sys.executable, "-m", "tocsin", *arguments],
             cwd=self.folder,
@@ -143,8 +143,10 @@ class Server:
             text=True,
             timeout=PATIENCE_SECONDS,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        if succeeds is None:
+            return done.stdout + done.stderr
+        assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
+        return done.stdout if succeeds else done.stderr
 
     def key(self, dialect: str = "tocsin", email: str = "owner@example.com", *more: str) -> str:
         """A new raw key, as `tocsin key create` prints it."""

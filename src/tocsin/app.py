@@ -20,8 +20,8 @@ import uvloop
 from setproctitle import setproctitle
 
 from tocsin import __version__
-from tocsin.channels import Tools as ChannelTools
 from tocsin.channels import SmtpConfig, load_senders
+from tocsin.channels import Tools as ChannelTools
 from tocsin.channels.email import Email
 from tocsin.domain.monitor import SECOND
 from tocsin.domain.plan import Plans
@@ -102,7 +102,7 @@ class App:
         self.dialects = discover()
         self.outbound = Outbound(settings.allowed_networks, settings.http_timeout_seconds)
         self.senders = load_senders(_channel_tools(settings, self.outbound, self.public_url))
-        self.ledger = Ledger(store, self.clock, lambda: self.intake.oldest_waiting_at())
+        self.ledger = Ledger(store, self.clock, self._oldest_waiting_at)
         readers = {dialect.name: dialect.pings.read for dialect in self.dialects}
         intake_config = IntakeConfig(queue_limit=settings.queue_limit)
         self.intake = Intake(store, self.clock, self.ledger, readers, self.voice, intake_config)
@@ -118,6 +118,9 @@ class App:
         self._duties = 0
         self.manage = self._manage()
         self._connect()
+
+    def _oldest_waiting_at(self) -> int | None:
+        return self.intake.oldest_waiting_at()
 
     def voice(self) -> Voice:
         """What texts need just now; `last_heard_at` is set when no job was heard for an hour."""
@@ -211,6 +214,7 @@ class App:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # web/address.py knows whom to believe
             server_header=False,
             date_header=False,
             backlog=BACKLOG,
@@ -246,7 +250,9 @@ class App:
         now = self.clock.now()
         lag = max(0, now - look_at) / SECOND if look_at is not None else 0.0
         is_ticking = now - self.ledger.ticked_at < LATE_TICK
-        return Readiness(database=True, engine=is_ticking and len(self._tasks) >= self._duties, lag_seconds=lag)
+        return Readiness(
+            database=True, engine=is_ticking and len(self._tasks) >= self._duties, lag_seconds=lag
+        )
 
     async def _readings(self) -> list[Reading]:
         outbox = await self.store.read(outbox_summary)
@@ -315,6 +321,7 @@ def _dispatch_config(settings: Settings) -> DispatchConfig:
         attempt_seconds=settings.http_timeout_seconds + SLACK_SECONDS,
         slow_kinds={"email": settings.smtp_timeout_seconds + SLACK_SECONDS},
         digest_threshold=settings.digest_threshold,
+        alone=True,
     )
 
 

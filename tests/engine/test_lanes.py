@@ -56,19 +56,19 @@ def test_hosts_take_turns_where_all_places_are_taken() -> None:
     assert hosts([second, *taken(lanes)]) in {"ac", "ca"}
 
 
-def test_as_many_again_may_wait() -> None:
-    lanes = filled(Lanes(2, 4), "aaa")
+def test_twice_as_many_may_wait() -> None:
+    lanes = filled(Lanes(2, 4), "aaaaa")
     taken(lanes)
     room = lanes.room()
-    assert (room.in_all, room.by_host["a"], room.has("a"), room.has("b")) == (5, 1, True, True)
+    assert (room.in_all, room.by_host["a"], room.has("a"), room.has("b")) == (7, 1, True, True)
     room.use("a")
     assert not room.has("a")
 
 
 def test_channels_that_wait_for_a_host_without_room_are_known() -> None:
-    lanes = filled(Lanes(1, 4), "aa")
+    lanes = filled(Lanes(1, 4), "aaa")
     taken(lanes)
-    assert lanes.room().full_channels == {1}
+    assert lanes.room().full_channels == {1, 2}
 
 
 def test_what_waits_can_be_taken_out() -> None:

@@ -12,12 +12,18 @@ from tocsin.domain.errors import Code, TocsinError
 from tocsin.domain.project import Actor
 from tocsin.domain.record import ChannelView
 from tocsin.store import tables
+from tocsin.store.sqlite import SqliteStore
 
 HOOK = "https://hooks.slack.com/services/T000/B000/secret"
 
 
 async def made(office: Office, actor: Actor, **fields: Any) -> ChannelView:
-    config = {"kind": "webhook", "label": "hook", "config": {"url": "https://example.com/hook"}}
+    config = {
+        "kind": "webhook",
+        "label": "hook",
+        "config": {"url": "https://example.com/hook"},
+        "verified": False,
+    }
     return await office.manage.create_channel(actor, **{**config, **fields})
 
 
@@ -38,6 +44,9 @@ async def test_all_bad_fields_of_a_channel_are_told_at_once(office: Office, acto
     with pytest.raises(TocsinError) as caught:
         await made(office, actor, kind="pigeon")
     assert set(caught.value.fields) == {"kind"}
+    with pytest.raises(TocsinError) as caught:
+        await made(office, actor, config="https://example.com")
+    assert set(caught.value.fields) == {"config"}
     assert await office.count(tables.channel) == 0
 
 
@@ -62,6 +71,58 @@ async def test_a_mail_channel_is_verified_by_a_link_to_its_owner(office: Office,
     assert (letter.to, await office.manage.link_purpose(letter.link)) == ("ops@example.com", "verify-channel")
     await office.manage.confirm(letter.link)
     assert (await office.manage.channel(actor, channel.uid)).verified_at is not None
+
+
+async def test_every_address_of_a_mail_channel_is_asked_in_its_turn(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, kind="email", config={"to": ["a@example.com", "b@example.com"]})
+    for address in ("a@example.com", "b@example.com"):
+        assert (await office.manage.channel(actor, channel.uid)).verified_at is None
+        await office.manage.settle()
+        assert office.letters[-1].to == address
+        await office.manage.confirm(office.letters[-1].link)
+    assert (await office.manage.channel(actor, channel.uid)).verified_at is not None
+
+
+async def test_a_link_verifies_no_address_that_was_typed_later(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, kind="email", config={"to": ["a@example.com"]})
+    await office.manage.settle()
+    await office.manage.update_channel(actor, channel.uid, {"config": {"to": ["victim@example.com"]}})
+    with pytest.raises(TocsinError) as caught:
+        await office.manage.confirm(office.letters[0].link)
+    assert caught.value.code is Code.NOT_FOUND
+    assert (await office.manage.channel(actor, channel.uid)).verified_at is None
+
+
+async def test_an_unverified_mail_channel_is_not_tested_but_asked_again(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, kind="email", config={"to": ["a@example.com"]})
+    for seconds in (1, 300):
+        office.hands.pass_(seconds)
+        with pytest.raises(TocsinError) as caught:
+            await office.manage.test_channel(actor, channel.uid)
+        assert caught.value.code is Code.CONFLICT
+    await office.manage.settle()
+    assert [letter.to for letter in office.letters] == ["a@example.com"] * 2
+
+
+@pytest.mark.parametrize("signup_open", [True, False])
+async def test_where_sign_up_is_closed_everybody_is_trusted(store: SqliteStore, *, signup_open: bool) -> None:
+    office = Office(store, signup_open=signup_open)
+    actor = await office.actor()
+    channel = await made(office, actor, kind="email", config={"to": ["a@example.com"]}, verified=None)
+    await office.close()
+    assert (channel.verified_at is None) is signup_open
+    assert len(office.letters) == signup_open
+
+
+async def test_a_monitor_that_named_only_a_deleted_channel_tells_the_others_again(
+    office: Office, actor: Actor
+) -> None:
+    gone, kept = [await made(office, actor, label=label) for label in ("gone", "kept")]
+    only = await office.monitor(actor, channel_ids=[gone.uid])
+    both = await office.monitor(actor, channel_ids=[gone.uid, kept.uid])
+    await office.manage.delete_channel(actor, gone.uid)
+    assert (await office.manage.monitor(actor, only.id)).channel_ids == ()
+    assert (await office.manage.monitor(actor, both.id)).channel_ids == (kept.id,)
 
 
 async def test_a_new_mail_address_has_to_be_verified_again(office: Office, actor: Actor) -> None:

@@ -96,7 +96,14 @@ async def test_keys_of_another_project_are_out_of_reach(office: Office) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("dialect", "x"), ("label", "x" * 101), ("label", "a\nb"), ("expires_at", 1), ("read_only", "yes")],
+    [
+        ("dialect", "x"),
+        ("dialect", ""),
+        ("label", "x" * 101),
+        ("label", "a\nb"),
+        ("expires_at", 1),
+        ("read_only", "yes"),
+    ],
 )
 async def test_a_key_with_a_bad_field_is_not_made(office: Office, field: str, value: Any) -> None:
     actor = await office.actor()

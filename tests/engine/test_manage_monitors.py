@@ -376,6 +376,18 @@ async def test_its_own_mail_and_webhook_read_back_and_share_a_row(office: Office
     assert all(row.hidden and "example" not in row.config for row in stored)
 
 
+async def test_a_webhook_that_was_switched_off_is_tried_again_when_it_is_named_anew(
+    office: Office, actor: Actor
+) -> None:
+    monitor = await office.monitor(actor, webhook_url="https://example.com/a")
+    table = tables.channel
+    off = table.update().values(enabled=False, disabled_reason="gone", refusals=3)
+    await office.store.write(lambda connection: connection.execute(off))
+    await office.manage.update_monitor(actor, monitor.id, {"webhook_url": "https://example.com/a"})
+    query = select(table.c.enabled, table.c.refusals).where(table.c.id == monitor.webhook_channel_id)
+    assert await office.rows(query) == [(True, 0)]
+
+
 async def test_its_own_webhook_can_be_changed_in_part_and_taken_away(office: Office, actor: Actor) -> None:
     monitor = await office.monitor(actor, webhook_url="https://example.com/a", webhook_secret="s" * 20)
     moved = await office.manage.update_monitor(actor, monitor.id, {"webhook_url": "https://example.com/b"})
@@ -384,6 +396,9 @@ async def test_its_own_webhook_can_be_changed_in_part_and_taken_away(office: Off
     gone = await office.manage.update_monitor(actor, monitor.id, {"webhook_url": None, "mail": "none"})
     assert await office.manage.targets(actor, [gone]) == [Targets("none")]
     assert gone.webhook_channel_id is None
+    with pytest.raises(TocsinError) as caught:
+        await office.manage.update_monitor(actor, monitor.id, {"webhook_secret": "s" * 20})
+    assert set(caught.value.fields) == {"webhook_url"}
 
 
 async def test_explicit_channels_are_named_by_uid_and_read_back(office: Office, actor: Actor) -> None:

@@ -63,7 +63,7 @@ async def test_pings_older_than_the_days_to_keep_go(store: SqliteStore) -> None:
     await room.ping(job)
     room.pass_(8 * DAY / 1_000_000)
     await room.ping(job)
-    await prune(room, ping_days=7).prune_once()
+    await prune(room, days=7).prune_once()
     assert len(await kept(room, job)) == 1
 
 
@@ -80,7 +80,9 @@ async def test_bodies_go_with_their_pings(store: SqliteStore) -> None:
         )
     )
     await prune(room, pings_per_monitor=1).prune_once()
-    left = await store.read(lambda connection: connection.scalar(select(func.count(tables.ping_body.c.ping_id))))
+    left = await store.read(
+        lambda connection: connection.scalar(select(func.count(tables.ping_body.c.ping_id)))
+    )
     assert left == 1
 
 

@@ -231,6 +231,57 @@ async def test_a_clock_set_back_a_little_never_gives_an_earlier_stamp_and_is_cau
     assert await room.gaps() == []
 
 
+async def test_a_clock_set_back_by_hours_moves_every_deadline_with_it_and_raises_no_alarm(
+    store: SqliteStore,
+) -> None:
+    room = await Room.open(store)
+    job, dead = await room.add(interval=HOUR), await room.add(interval=HOUR)
+    for one in (job, dead):
+        await room.ping(one)
+    room.pass_(HOUR / 2)
+    room.hands.step(-5 * HOUR)
+    await room.tick()
+    assert room.clock.now() == pytest.approx(room.hands.wall_at, abs=1000)
+    await _pass_and_look(room, HOUR / 2 - 1)
+    await room.ping(job)
+    await _pass_and_look(room, 2)
+    assert await room.downs(job) == []
+    assert [down.reason for down in await room.downs(dead)] == [Reason.MISSED]
+
+
+async def test_a_clock_set_back_by_hours_moves_the_limit_of_an_open_run_with_it(store: SqliteStore) -> None:
+    room = await Room.open(store)
+    job = await room.add(interval=DAY, longest_run_seconds=HOUR)
+    await room.ping(job)
+    await room.ping(job, "start")
+    room.pass_(HOUR / 2)
+    room.hands.step(-5 * HOUR)
+    await room.tick()
+    await _pass_and_look(room, HOUR / 2 + 1)
+    assert [down.reason for down in await room.downs(job)] == [Reason.OVERRAN]
+
+
+async def test_a_clock_set_back_by_hours_while_a_gap_was_remembered_still_protects_the_next_gap(
+    store: SqliteStore,
+) -> None:
+    room = await Room.open(store)
+    job = await room.add(interval=60, grace=5)
+    await room.ping(job)
+    room.pass_(40)
+    room.freeze(20)
+    await room.look()
+    room.pass_(6)
+    await room.look()  # past the old deadline: it has been put off for the gap
+    room.hands.step(-5 * HOUR)
+    await room.tick()
+    room.pass_(20)
+    room.freeze(20)  # and this gap has the job's next ping
+    await room.look()
+    room.pass_(20)
+    await room.look()
+    assert await room.downs(job) == []
+
+
 async def test_a_nudge_of_the_clock_is_no_gap(store: SqliteStore) -> None:
     room = await Room.open(store)
     room.hands.step(0.9)

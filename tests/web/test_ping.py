@@ -32,7 +32,9 @@ def lane(intake: Intake | None = None, unknown_per_minute: int = 60) -> PingLane
 def ask(lane: PingLane, url: bytes, method: str = "GET") -> bytes:
     target = lane.match(url)
     assert target is not None
-    signal = Signal(target.token, target.action, target.query, method, [], "192.0.2.1", b"", body_was_cut=False)
+    signal = Signal(
+        target.token, target.action, target.query, method, [], "192.0.2.1", b"", body_was_cut=False
+    )
     replies: list[bytes] = []
     lane.submit(signal, target, replies.append)
     return replies[0]
@@ -57,7 +59,8 @@ def test_a_ping_is_told_by_its_path(url: bytes, expected: Target) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [b"/", b"/pings/abc", b"/api/v1/monitors", b"/api/v1/pingabc", b"/nobody/ping/abc", b"/cronpeek/ping"]
+    "url",
+    [b"/", b"/pings/abc", b"/api/v1/monitors", b"/api/v1/pingabc", b"/nobody/ping/abc", b"/cronpeek/ping"],
 )
 def test_everything_else_is_no_ping(url: bytes) -> None:
     assert lane().match(url) is None

@@ -31,7 +31,7 @@ class Receipt:
 
 
 class Sender(Protocol):
-    """A channel kind: one module in tocsin.channels holds one object of this shape, named CHANNEL.
+    """A channel kind: each module in tocsin.channels offers `build(tools)`, which makes one of these.
 
     `name`: the kind. `for_people`: whether a flood is told as one digest message. `secrets`: the names of
     config fields that are masked when read.

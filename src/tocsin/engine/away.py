@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -46,10 +47,8 @@ class Away:
     async def _tell_all(self) -> None:
         before = self._clock.now() - PATIENCE
         for untold in await self._store.read(lambda connection: rows.untold_gaps(connection, before)):
-            touched = await self._store.read(lambda connection, gap=untold: rows.expected_in(connection, gap))
-            await self._store.write(
-                lambda connection, gap=untold, monitors=touched: self._tell(connection, gap, monitors)
-            )
+            touched = await self._store.read(partial(rows.expected_in, untold=untold))
+            await self._store.write(partial(self._tell, untold=untold, monitors=touched))
             self.on_notices()
 
     def _tell(self, connection: Connection, untold: rows.UntoldGap, monitors: dict[int, list[int]]) -> None:

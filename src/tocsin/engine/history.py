@@ -65,8 +65,7 @@ def apply_late(connection: Connection, tracked: Tracked, ping: Ping, gaps: Seque
         return Placed(counted, (), ping.duration_ms, window.prev_id, tracked.last_ping_id)
     refolded = _refold(connection, tracked, window, ping, gaps, control_at)
     state = _carried(counted, refolded.state)
-    wanted = [flip for flip in refolded.flips if flip.at >= ping.arrived_at]
-    flips = _reconciled(connection, tracked, wanted, ping, now)
+    flips = _reconciled(connection, tracked, refolded, ping, now)
     if flips is None:
         state, flips = _corrected(counted, state, now)
     return Placed(state, flips, refolded.durations[ping.id], window.prev_id, tracked.last_ping_id)
@@ -141,10 +140,13 @@ def _state_before(connection: Connection, tracked: Tracked, first_at: int, contr
         state = State(status=status, reason=Reason(flip.reason), since_at=flip.at, remind_at=remind_at)
     open_before = tuple(run for run in known.runs if run.started_at < first_at)
     state = state._replace(runs=relimit(policy, open_before, first_at))
-    if known.due_at is None or not control_at <= (known.last_success_at or 0) < first_at:
+    if known.last_success_at is None or known.last_success_at >= first_at:
+        return state
+    state = state._replace(last_success_at=known.last_success_at)
+    if known.due_at is None or known.last_success_at < control_at:
         return state
     deadline_at = known.due_at + policy.grace_seconds * SECOND if state.status is Status.UP else None
-    return state._replace(last_success_at=known.last_success_at, due_at=known.due_at, deadline_at=deadline_at)
+    return state._replace(due_at=known.due_at, deadline_at=deadline_at)
 
 
 def _carried(counted: State, state: State) -> State:
@@ -153,7 +155,6 @@ def _carried(counted: State, state: State) -> State:
         version=counted.version + 1,
         ping_count=counted.ping_count,
         since_at=state.since_at or counted.since_at,
-        last_success_at=state.last_success_at or counted.last_success_at,
         last_duration_ms=counted.last_duration_ms
         if state.last_duration_ms is None
         else state.last_duration_ms,
@@ -163,10 +164,14 @@ def _carried(counted: State, state: State) -> State:
 
 
 def _reconciled(
-    connection: Connection, tracked: Tracked, wanted: list[Flip], ping: Ping, now: int
+    connection: Connection, tracked: Tracked, refolded: _Refolded, ping: Ping, now: int
 ) -> tuple[Flip, ...] | None:
     """Make the stored flips what they would have been, and return those to write, so that all lie in the
     order of their ids. None where somebody was told of a flip that would not have been."""
+    wanted = [flip for flip in refolded.flips if flip.at >= ping.arrived_at]
+    begins_with = wanted[0].old if wanted else refolded.state.status
+    if chain.status_before(connection, tracked.monitor_id, ping.arrived_at) is not begins_with:
+        return None
     stored: list[Any] = chain.flips_from(connection, tracked.monitor_id, ping.arrived_at)
     same = 0
     while same < min(len(stored), len(wanted)) and _key(stored[same]) == _key(wanted[same]):

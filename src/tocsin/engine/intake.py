@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -47,7 +46,7 @@ class Answer(NamedTuple):
     duration_ms: int | None
 
 
-class Full(Exception):
+class Full(Exception):  # noqa: N818 - it reads as what happened
     """Too many pings are waiting to be stored."""
 
 
@@ -74,7 +73,7 @@ Read = Callable[[Signal], Reading | None]
 class Intake:
     """Takes signals on the event loop, and has the store's writer commit them in batches."""
 
-    def __init__(  # noqa: PLR0913 - its collaborators
+    def __init__(
         self,
         store: Store,
         clock: Clock,
@@ -91,6 +90,7 @@ class Intake:
         self._config = config
         self._waiting: list[Waiting] = []
         self._in_commit: list[Waiting] = []
+        self._commit: asyncio.Task[list[Answer | None]] | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._loop = asyncio.get_running_loop()
@@ -140,10 +140,10 @@ class Intake:
         commit = _Batch(
             self._store, self._readers, batch, ledger.gaps(), ledger.take_unwritten(), self._voice()
         )
-        future = self._store.submit(commit)
-        future.add_done_callback(lambda done: self._loop.call_soon_threadsafe(self._committed, commit, done))
+        self._commit = self._loop.create_task(self._store.write(commit))
+        self._commit.add_done_callback(lambda done: self._committed(commit, done))
 
-    def _committed(self, commit: _Batch, done: Future[list[Answer | None]]) -> None:
+    def _committed(self, commit: _Batch, done: asyncio.Task[list[Answer | None]]) -> None:
         error = done.exception()
         if error is not None:
             self._ledger.keep_unwritten(commit.unwritten)
@@ -170,7 +170,7 @@ class Intake:
 class _Batch:
     """One batch, and the transaction that stores it; called on the writer thread."""
 
-    def __init__(  # noqa: PLR0913 - what one transaction needs
+    def __init__(
         self,
         store: Store,
         readers: Mapping[str, Read],
@@ -249,7 +249,7 @@ class _Batch:
                 signal.address,
                 _user_agent(signal),
                 _flags(signal),
-            )  # fmt: skip
+            )
         )
         if signal.body:
             self._bodies.append((ping_id, signal.body))

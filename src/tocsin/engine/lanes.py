@@ -10,6 +10,9 @@ from typing import Any
 from tocsin.store.channels import ChannelRow
 from tocsin.store.outbox import Leased
 
+# What is being sent, and twice as many that wait.
+HELD = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
@@ -61,7 +64,7 @@ class _Lane:
 class Lanes:
     """Lets so many run for each host, and so many in all; hosts take turns.
 
-    As many again may wait, so that a host that answers fast is never without work while the database is
+    Twice as many may wait, so that a host that answers fast is never without work while the database is
     asked for more.
     """
 
@@ -75,7 +78,7 @@ class Lanes:
 
     def room(self) -> Room:
         """The room there is at this moment."""
-        most = 2 * self._per_host
+        most = HELD * self._per_host
         by_host = {host: most - lane.active - len(lane.waiting) for host, lane in self._lanes.items()}
         full_channels = {
             parcel.destination.channel.id
@@ -83,7 +86,7 @@ class Lanes:
             if by_host[host] <= 0
             for parcel in lane.waiting
         }
-        return Room(2 * self._in_all - self.active - self.waiting, most, by_host, full_channels)
+        return Room(HELD * self._in_all - self.active - self.waiting, most, by_host, full_channels)
 
     def add(self, parcel: Parcel) -> None:
         """Let a parcel wait for its turn."""

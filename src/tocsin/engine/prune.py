@@ -4,39 +4,59 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from tocsin.domain.monitor import SECOND
-from tocsin.store import prune
+from tocsin.store import notifications
+from tocsin.store import prune as pings
 from tocsin.store.monitors import purge_deleted
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from tocsin.engine.clock import Clock
     from tocsin.store.database import Store
 
-STEP = 2_000
+STEP = 5_000
 PURGE_STEP = 50
 DAY = 86_400 * SECOND
 AFTER_FAILURE_SECONDS = 5.0
+
+
+class Find(Protocol):
+    """Looks at the rows after an id: those that may go, and the last one looked at (None at the end)."""
+
+    def __call__(self, connection: Connection, after: int) -> tuple[list[int], int | None]:
+        """At most STEP rows are looked at."""
+
+
+class Remove(Protocol):
+    """Removes rows by their ids."""
+
+    def __call__(self, connection: Connection, ids: list[int]) -> None:
+        """What hangs on them goes too."""
+
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """`pings_per_monitor` newest pings of a monitor are kept, for `ping_days`. `rest_seconds` lie between two
-    passes, `pause_seconds` between two steps."""
+    """`pings_per_monitor` newest pings of a monitor are kept, for `days`; finished notifications are kept as
+    long. `rest_seconds` lie between two passes, `pause_seconds` between two steps, and a tenth of that while
+    much is to be removed."""
 
     pings_per_monitor: int = 10_000
-    ping_days: int = 365
-    rest_seconds: float = 600.0
+    days: int = 365
+    rest_seconds: float = 60.0
     pause_seconds: float = 0.2
 
 
 class Prune:
-    """Walks over all pings, oldest first, again and again."""
+    """Walks over all pings and notifications, oldest first, again and again."""
 
     def __init__(self, store: Store, clock: Clock, retention: Retention) -> None:
         self._store = store
@@ -56,24 +76,27 @@ class Prune:
 
     async def prune_once(self) -> None:
         """One pass over everything."""
-        await self._purge_monitors()
-        after: int | None = 0
-        while after is not None:
-            after = await self._step(after)
-            await asyncio.sleep(self._retention.pause_seconds)
-
-    async def _step(self, after: int) -> int | None:
-        oldest_at = self._clock.now() - self._retention.ping_days * DAY
-        keep = self._retention.pings_per_monitor
-        old, last = await self._store.read(
-            lambda connection: prune.find_old(connection, after, oldest_at=oldest_at, keep=keep, limit=STEP)
-        )
-        if old:
-            await self._store.write(lambda connection: prune.remove(connection, old))
-            self.removed += len(old)
-        return last
-
-    async def _purge_monitors(self) -> None:
         now = self._clock.now()
-        while await self._store.write(lambda connection: purge_deleted(connection, now, PURGE_STEP)):
+        purged = PURGE_STEP
+        while purged:
+            purged = await self._store.write(partial(purge_deleted, before=now, limit=PURGE_STEP))
             await asyncio.sleep(self._retention.pause_seconds)
+        oldest_at = now - self._retention.days * DAY
+        keep = self._retention.pings_per_monitor
+        old_pings = partial(pings.find_old, oldest_at=oldest_at, keep=keep, limit=STEP)
+        self.removed += await self._walk(old_pings, pings.remove)
+        old_notifications = partial(notifications.find_old, before=oldest_at, limit=STEP)
+        await self._walk(old_notifications, notifications.remove)
+
+    async def _walk(self, find: Find, remove: Remove) -> int:
+        """Remove what `find` finds, step by step; returns how much that was."""
+        after: int | None = 0
+        removed = 0
+        while after is not None:
+            old, after = await self._store.read(partial(find, after=after))
+            if old:
+                await self._store.write(partial(remove, ids=old))
+            removed += len(old)
+            pause_seconds = self._retention.pause_seconds
+            await asyncio.sleep(pause_seconds / 10 if len(old) > STEP // 4 else pause_seconds)
+        return removed

@@ -6,6 +6,7 @@ It decides only what lies before the mark: every ping that arrived earlier has b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ BATCH = 500
 LONGEST_SLEEP = 30 * SECOND
 AFTER_FAILURE_SECONDS = 1.0
 BETWEEN_LOOKS_SECONDS = 0.01
+TELL_EVERY = SECOND
 
 log = structlog.get_logger()
 
@@ -73,25 +75,28 @@ class Watch:
         seconds = (self._wake_at - now) / SECOND
         if seconds <= 0:
             return
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._earlier.wait(), seconds)
-        except TimeoutError:
-            pass
 
     async def _look(self) -> None:
-        while True:
-            now = self._clock.now()
-            self._ledger.notice(now)
-            mark, gaps = self._ledger.mark(), self._ledger.gaps()
-            voice = self._voice()
-            look = _Look(self._store, mark, gaps, voice)
-            count = await self._store.write(look)
-            self.looked_at = self._clock.now()
-            self.decided += look.decided
-            if look.told:
+        """Decide all that is overdue. Deliveries start when it is done, or a second has passed: of ten
+        thousand flips, all should be decided before the first answers come in."""
+        told_at, has_told, count = self._clock.now(), False, BATCH
+        try:
+            while count == BATCH:
+                now = self._clock.now()
+                self._ledger.notice(now)
+                look = _Look(self._store, self._ledger.mark(), self._ledger.gaps(), self._voice())
+                count = await self._store.write(look)
+                self.looked_at = self._clock.now()
+                self.decided += look.decided
+                has_told = has_told or look.told
+                if has_told and now - told_at > TELL_EVERY:
+                    self.on_flips()
+                    told_at, has_told = now, False
+        finally:
+            if has_told:
                 self.on_flips()
-            if count < BATCH:
-                break
         # What is left may lie between the mark and now, until the commit that is under way is done.
         await asyncio.sleep(BETWEEN_LOOKS_SECONDS)
 

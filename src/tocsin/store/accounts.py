@@ -82,9 +82,13 @@ def use_link(connection: Connection, hashed: str, now: int) -> Link | None:
 
 def has_link_since(connection: Connection, made: Link, expires_after: int) -> bool:
     """Whether such a link was made that ends after that time, used or not."""
-    same = (link.c.purpose == made.purpose) & link.c.account_id.is_not_distinct_from(made.account_id)
-    query = select(link.c.hash).where(same, link.c.expires_at > expires_after).limit(1)
-    return connection.execute(query).first() is not None
+    query = select(link.c.hash).where(
+        link.c.purpose == made.purpose,
+        link.c.account_id.is_not_distinct_from(made.account_id),
+        link.c.channel_id.is_not_distinct_from(made.channel_id),
+        link.c.expires_at > expires_after,
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def drop_links(connection: Connection, purpose: str) -> None:

@@ -66,6 +66,13 @@ def find_hidden(connection: Connection, project_id: int, fingerprint: str) -> in
     return connection.execute(query.limit(1)).scalar()
 
 
+def enable(connection: Connection, channel_id: int, now: int) -> None:
+    """Use a channel again that was switched off for what its receiver answered."""
+    off = (channel.c.id == channel_id) & channel.c.enabled.is_(False)
+    values = {"enabled": True, "disabled_reason": None, "refusals": 0, "updated_at": now}
+    connection.execute(update(channel).where(off).values(values))
+
+
 def add(connection: Connection, values: Mapping[str, Any]) -> int:
     """A new channel; its id."""
     new_id: int = connection.execute(insert(channel).values(values).returning(channel.c.id)).scalar_one()

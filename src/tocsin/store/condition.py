@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from tocsin.store.notifications import Delivery
+from tocsin.store.notifications import IS_DEAD
 from tocsin.store.tables import notification, process, watch
 
 
@@ -24,9 +24,7 @@ class Condition(NamedTuple):
 
 def read_condition(connection: Connection, since: int) -> Condition:
     """The condition; dead letters since then."""
-    dead = select(func.count()).where(
-        notification.c.status == Delivery.FAILED, notification.c.finished_at >= since
-    )
+    dead = select(func.count()).select_from(notification).where(IS_DEAD, notification.c.finished_at >= since)
     return Condition(
         connection.execute(select(func.max(process.c.mark_at))).scalar(),
         connection.execute(select(func.min(watch.c.look_at))).scalar(),

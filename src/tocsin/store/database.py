@@ -82,7 +82,9 @@ class Hot(Protocol):
 class Store(Protocol):
     """A database in use."""
 
-    hot: Hot
+    @property
+    def hot(self) -> Hot:
+        """The batch paths, as this database has them."""
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a read transaction."""

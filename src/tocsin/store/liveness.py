@@ -37,8 +37,8 @@ def register(connection: Connection, node: str, now: int) -> tuple[int, list[Gap
     gaps = [NewGap(row.id, min(row.mark_at, now), now, "stop") for row in unended]
     connection.execute(update(process).where(process.c.ended_at.is_(None)).values(ended_at=now))
     write_gaps(connection, gaps)
-    added = connection.execute(insert(process).values(node=node, started_at=now, mark_at=now))
-    return int(added.inserted_primary_key[0]), known_gaps(connection, now)
+    added = insert(process).values(node=node, started_at=now, mark_at=now).returning(process.c.id)
+    return connection.execute(added).scalar_one(), known_gaps(connection, now)
 
 
 def known_gaps(connection: Connection, now: int) -> list[Gap]:

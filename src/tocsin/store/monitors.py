@@ -7,6 +7,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -218,6 +219,18 @@ def change(connection: Connection, monitor_id: int, values: Mapping[str, Any]) -
     connection.execute(update(monitor).where(monitor.c.id == monitor_id).values(values))
 
 
+def forget_channel(connection: Connection, project_id: int, channel_id: int) -> None:
+    """Take a channel out of the explicit ones of the project's monitors: those who named only this one
+    tell the project's channels again, if they fan out."""
+    explicit = (monitor.c.project_id == project_id) & (monitor.c.channel_ids != "[]")
+    query = select(monitor.c.id, monitor.c.channel_ids).where(explicit, monitor.c.deleted_at.is_(None))
+    for row in connection.execute(query).all():
+        ids = orjson.loads(row.channel_ids)
+        if channel_id in ids:
+            left = orjson.dumps([each for each in ids if each != channel_id]).decode()
+            change(connection, row.id, {"channel_ids": left})
+
+
 def tokens_in_use(connection: Connection, texts: Collection[str]) -> set[str]:
     """Which of these tokens are taken."""
     return set(connection.execute(select(token.c.token).where(token.c.token.in_(texts))).scalars())
@@ -299,7 +312,8 @@ def _has_tag(parameter: str) -> ColumnElement[bool]:
 
 
 def _has_status(status: str) -> ColumnElement[bool]:
-    state, now = monitor_state.c, bindparam("now")
+    state = monitor_state.c
+    now: ColumnElement[int] = bindparam("now")
     match status:
         case "late":
             return and_(state.status == "up", state.due_at <= now)

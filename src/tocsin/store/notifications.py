@@ -47,6 +47,7 @@ _state = tables.monitor_state.c
 PENDING: ColumnElement[str] = literal_column(f"'{Delivery.PENDING}'")
 FAILED: ColumnElement[str] = literal_column(f"'{Delivery.FAILED}'")
 IS_PENDING = _notification.c.status == PENDING
+IS_DEAD = _notification.c.status == FAILED
 _UNSENT = _notification.c.status.in_((Delivery.PENDING, Delivery.HELD))
 _FINAL = _notification.c.status.in_((Delivery.DELIVERED, Delivery.FAILED, Delivery.WITHDRAWN))
 
@@ -165,7 +166,7 @@ def outbox_summary(connection: Connection) -> OutboxSummary:
     """How delivery stands, for /metrics, /readyz and doctor."""
     waiting = select(func.count(), func.min(_notification.c.created_at)).where(IS_PENDING)
     pending, oldest_pending_at = connection.execute(waiting).one()
-    dead = select(func.count()).where(_notification.c.status == FAILED)
+    dead = select(func.count()).select_from(_notification).where(IS_DEAD)
     return OutboxSummary(pending, oldest_pending_at, connection.scalar(dead) or 0)
 
 

@@ -33,9 +33,9 @@ def find_old(
     return [row.id for row in rows if row.is_old], rows[-1].id if rows else None
 
 
-def remove(connection: Connection, ping_ids: list[int]) -> None:
+def remove(connection: Connection, ids: list[int]) -> None:
     """Delete pings and their bodies. A chain that leads to one ends there."""
-    for start in range(0, len(ping_ids), CHUNK):
-        chunk = ping_ids[start : start + CHUNK]
+    for start in range(0, len(ids), CHUNK):
+        chunk = ids[start : start + CHUNK]
         connection.execute(delete(tables.ping_body).where(tables.ping_body.c.ping_id.in_(chunk)))
         connection.execute(delete(_ping).where(_ping.c.id.in_(chunk)))

@@ -76,18 +76,17 @@ class SqliteStore:
             thread.start()
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
+        """As `Store.read`; on one of the reader threads."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        return await asyncio.wrap_future(self.submit(fn))
-
-    def submit(self, fn: Callable[[Connection], T]) -> Future[T]:
-        """`write` for callers that do not await; the future is done on the writer thread."""
+        """As `Store.write`; on the writer thread."""
         future: Future[T] = Future()
         self._jobs.put((fn, future))
-        return future
+        return await asyncio.wrap_future(future)
 
     async def close(self) -> None:
+        """Write what was handed in, then close."""
         self._stopping.set()
         self._jobs.put(None)
         for thread in self._threads:

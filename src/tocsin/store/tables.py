@@ -307,6 +307,12 @@ notification = Table(
         sqlite_where=text("status = 'pending'"),
         postgresql_where=text("status = 'pending'"),
     ),
+    Index(
+        "notification_dead",
+        "finished_at",
+        sqlite_where=text("status = 'failed'"),
+        postgresql_where=text("status = 'failed'"),
+    ),
     Index("notification_project", "project_id", "id"),
     Index("notification_monitor", "monitor_id", "id"),
 )

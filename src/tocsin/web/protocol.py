@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import httptools
+from typing_extensions import override
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from tocsin.domain.ping import Signal
-from tocsin.web.ping import METHODS, PingLane, Target
+from tocsin.web.ping import PingLane, Target
 
 LONGEST_URL = 16_384
 LONGEST_HEAD = 65_536
@@ -130,7 +131,7 @@ class Protocol(HttpToolsProtocol):
 
     def __init__(
         self, lane: PingLane, limits: ConnectionLimits, on_refused: Callable[[], None], **rest: Any
-    ) -> None:  # noqa: ANN401 - uvicorn's own arguments
+    ) -> None:
         super().__init__(**rest)
         self.lane = lane
         self._limits = limits
@@ -140,15 +141,18 @@ class Protocol(HttpToolsProtocol):
         self.waiting_since: float | None = self.loop.time()
         self.is_receiving = False
 
+    @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > self._limits.connections:
             self._on_refused()
             transport.write(
-                b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+                b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\n"
+                b"Connection: close\r\n\r\n"
             )
             transport.close()
 
+    @override
     def data_received(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
@@ -166,6 +170,7 @@ class Protocol(HttpToolsProtocol):
         )
         self.transport.close()
 
+    @override
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
@@ -174,12 +179,14 @@ class Protocol(HttpToolsProtocol):
         self.waiting_since = self.loop.time()
         self.is_receiving = True
 
+    @override
     def on_url(self, url: bytes) -> None:
         self.url += url
         if len(self.url) > LONGEST_URL:
             self._refusal = 414
             raise ValueError
 
+    @override
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > LONGEST_HEAD:
@@ -187,12 +194,13 @@ class Protocol(HttpToolsProtocol):
             raise ValueError
         super().on_header(name, value)
 
+    @override
     def on_headers_complete(self) -> None:
         target = self.lane.match(self.url)
         if target is None:
             self._begin_asgi()
             return
-        existing = self.cycle
+        existing: Any = self.cycle
         keep_alive = self.parser.should_keep_alive()
         cycle = PingCycle(self, target, self.parser.get_method(), keep_alive=keep_alive)
         self.cycle = cycle  # type: ignore[assignment]
@@ -212,13 +220,15 @@ class Protocol(HttpToolsProtocol):
         self.scope["headers"] = headers
         super().on_headers_complete()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle | PingCycle, app: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+    @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle | PingCycle, app: Any) -> None:
         if isinstance(cycle, PingCycle):
             cycle.is_its_turn = True
             cycle.go_on()
         else:
             super()._start_asgi_task(cycle, app)
 
+    @override
     def on_body(self, body: bytes) -> None:
         cycle: Any = self.cycle
         if type(cycle) is PingCycle:
@@ -226,6 +236,7 @@ class Protocol(HttpToolsProtocol):
         else:
             super().on_body(body)
 
+    @override
     def on_message_complete(self) -> None:
         self.is_receiving = False
         cycle: Any = self.cycle
@@ -237,6 +248,7 @@ class Protocol(HttpToolsProtocol):
             self.waiting_since = None
             super().on_message_complete()
 
+    @override
     def on_response_complete(self) -> None:
         self.waiting_since = self.loop.time()
         if self.pipeline:
@@ -275,7 +287,7 @@ def protocol_factory(
 ) -> Callable[..., Protocol]:
     """What uvicorn calls for each connection."""
 
-    def make(config: Config, server_state: ServerState, app_state: dict[str, Any], **rest: Any) -> Protocol:  # noqa: ANN401
+    def make(config: Config, server_state: ServerState, app_state: dict[str, Any], **rest: Any) -> Protocol:
         return Protocol(
             lane, limits, on_refused, config=config, server_state=server_state, app_state=app_state, **rest
         )

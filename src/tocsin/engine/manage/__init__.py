@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tocsin.domain.schedule import Occurrence, parse_schedule, preview
-from tocsin.engine.manage.accounts import Accounts
+from tocsin.engine.manage.confirm import Confirm
 from tocsin.engine.manage.control import Control
 from tocsin.engine.manage.editing import Editing
 from tocsin.engine.manage.keys import Keys
@@ -12,8 +12,9 @@ from tocsin.engine.manage.pings import Pings
 from tocsin.engine.manage.projects import Projects
 
 
-class Manage(Accounts, Keys, Projects, Editing, Control, Pings, Notifications):
-    """Everything that people and their programs can ask for (monitors and channels come with Editing).
+class Manage(Confirm, Keys, Projects, Editing, Control, Pings, Notifications):
+    """Everything that people and their programs can ask for: accounts and channels come with Confirm,
+    monitors with Editing.
 
     Each method raises TocsinError, whose code a face turns into its own answer: INVALID with all its fields
     at once, UNAUTHENTICATED, PAYMENT_REQUIRED, FORBIDDEN, NOT_FOUND, CONFLICT, LIMIT_REACHED.

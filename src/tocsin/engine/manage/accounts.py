@@ -20,7 +20,6 @@ from tocsin.engine.manage.links import (
     RECOVER,
     SETUP,
     SIGN_IN,
-    VERIFY_CHANNEL,
     Letter,
     Links,
     purpose_of,
@@ -28,7 +27,7 @@ from tocsin.engine.manage.links import (
     use_link,
 )
 from tocsin.engine.manage.projects import add_project
-from tocsin.store import accounts, channels, projects
+from tocsin.store import accounts, projects
 from tocsin.store.accounts import Link
 
 SESSION_LASTS = 14 * 86_400 * SECOND
@@ -136,7 +135,7 @@ class Accounts(Links):
         now = self._now()
 
         def use(connection: Connection) -> Session:
-            account = _account_of(connection, use_link(connection, raw, now, SIGN_IN))
+            account = account_of(connection, use_link(connection, raw, now, SIGN_IN))
             accounts.verify(connection, account.id, now)
             return _open_session(connection, account, now)
 
@@ -148,7 +147,7 @@ class Accounts(Links):
 
         def use(connection: Connection) -> NewKey:
             link = use_link(connection, raw, now, RECOVER)
-            account = _account_of(connection, link)
+            account = account_of(connection, link)
             accounts.verify(connection, account.id, now)
             dialect = subject_of(link)
             project = projects.find(connection, owner_id=account.id, dialect=dialect)
@@ -158,21 +157,6 @@ class Accounts(Links):
             return self._new_key(connection, project, now, label="recovered")
 
         return await self._tools.store.write(use)
-
-    async def confirm(self, raw: str) -> None:
-        """Use a link of purpose "confirm" (an address) or "verify-channel". NOT_FOUND as above."""
-        now = self._now()
-
-        def use(connection: Connection) -> None:
-            link = use_link(connection, raw, now, CONFIRM, VERIFY_CHANNEL)
-            if link.channel_id is not None:
-                channels.change(connection, link.channel_id, {"verified_at": now, "updated_at": now})
-                return
-            account = _account_of(connection, link)
-            accounts.verify(connection, account.id, now)
-            projects.want_alerts(connection, account.id, int(subject_of(link)))
-
-        await self._tools.store.write(use)
 
     async def session_account(self, raw: str | None) -> AccountView | None:
         """Who a session's cookie belongs to; None where it is unknown or over."""
@@ -260,7 +244,8 @@ def _first_account(connection: Connection, address: str, now: int) -> AccountVie
     return account
 
 
-def _account_of(connection: Connection, link: Link) -> AccountView:
+def account_of(connection: Connection, link: Link) -> AccountView:
+    """The account that a link is about. NOT_FOUND."""
     account = accounts.get(connection, link.account_id) if link.account_id is not None else None
     if account is None:
         raise not_found("account")

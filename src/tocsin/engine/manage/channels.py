@@ -15,8 +15,8 @@ from tocsin.domain.record import ChannelView
 from tocsin.engine.manage.credentials import new_uid
 from tocsin.engine.manage.desk import bounded, may_write, not_found, sound
 from tocsin.engine.manage.form import Form
-from tocsin.engine.manage.links import VERIFY_CHANNEL, Letter, Links
-from tocsin.store import channels, notifications
+from tocsin.engine.manage.links import VERIFY_CHANNEL, Letter, Links, subject_of
+from tocsin.store import channels, monitors, notifications
 from tocsin.store.accounts import Link
 from tocsin.store.channels import ChannelRow
 
@@ -40,10 +40,12 @@ class Channels(Links):
         return self._view(await self._channel_row(actor, ref))
 
     async def create_channel(
-        self, actor: Actor, kind: str, label: str, config: Mapping[str, Any], *, verified: bool = False
+        self, actor: Actor, kind: str, label: str, config: Mapping[str, Any], *, verified: bool | None = None
     ) -> ChannelView:
-        """A new channel. Not `verified`: a mail channel gets a link, others a successful test. INVALID
-        (`kind`, `label`, and the kind's own fields), FORBIDDEN (read-only, or not in the plan)."""
+        """A new channel. One that is not `verified` waits for its addresses' owners to follow a link (mail),
+        or for a successful test (others). None: verified where sign-up is closed, since then everybody here
+        was let in by whoever runs the server. INVALID (`kind`, `label`, and the kind's own fields),
+        FORBIDDEN (read-only, or not in the plan)."""
         may_write(actor)
         form = Form()
         kind = form.choice("kind", kind, tuple(self._tools.kinds))
@@ -51,6 +53,7 @@ class Channels(Links):
         checked = {} if "kind" in form.problems else await self._check_config(form, kind, config)
         form.finish()
         self._may_use(actor, kind)
+        verified = not self._tools.signup_open if verified is None else verified
         now = self._now()
 
         def add(connection: Connection) -> tuple[ChannelRow, Letter | None]:
@@ -65,7 +68,7 @@ class Channels(Links):
                 "updated_at": now,
             }
             row = _get(connection, actor, channels.add(connection, values))
-            return row, self._ask(connection, row, checked, now)
+            return row, self._ask(connection, row, 0, now)
 
         row, letter = await self._tools.store.write(add)
         self._post(letter)
@@ -82,8 +85,7 @@ class Channels(Links):
         def change(connection: Connection) -> tuple[ChannelRow, Letter | None]:
             channels.change(connection, before.id, values)
             row = _get(connection, actor, before.id)
-            asks = "config" in values and row.verified_at is None
-            return row, self._ask(connection, row, self._open(row), now) if asks else None
+            return row, self._ask(connection, row, 0, now) if "config" in values else None
 
         row, letter = await self._tools.store.write(change)
         self._post(letter)
@@ -91,7 +93,7 @@ class Channels(Links):
         return self._view(row)
 
     async def delete_channel(self, actor: Actor, ref: str | int) -> None:
-        """Gone at once; its unsent notifications are withdrawn. NOT_FOUND."""
+        """Gone at once, from the monitors that named it too; what was not sent is withdrawn. NOT_FOUND."""
         may_write(actor)
         now = self._now()
 
@@ -100,19 +102,25 @@ class Channels(Links):
             # The secret goes at once, not only the row's visibility.
             gone = {"deleted_at": now, "updated_at": now, "enabled": False}
             channels.change(connection, row.id, {**gone, **self._sealed(row.kind, {})})
+            monitors.forget_channel(connection, actor.project_id, row.id)
             notifications.withdraw_channels(connection, [row.id], now)
 
         await self._tools.store.write(delete)
         self._tools.wake()
 
     async def test_channel(self, actor: Actor, ref: str | int) -> Receipt:
-        """Send a test now; a delivered one verifies the channel, but for mail, where only the address's
-        owner can. NOT_FOUND."""
+        """Send a test now; a delivered one verifies the channel. CONFLICT for a mail channel that is not
+        verified, after its link was mailed again. NOT_FOUND."""
         may_write(actor)
         row = await self._channel_row(actor, ref)
+        now = self._now()
+        if row.kind == MAIL and row.verified_at is None:
+            self._post(await self._tools.store.write(lambda connection: self._ask(connection, row, 0, now)))
+            raise TocsinError(
+                Code.CONFLICT, "The owner of the address has to follow the link in a mail first."
+            )
         receipt = await self._sender(row.kind).send(self._open(row), [self._test(row)])
-        if receipt.outcome is Outcome.DELIVERED and row.kind != MAIL and row.verified_at is None:
-            now = self._now()
+        if receipt.outcome is Outcome.DELIVERED and row.verified_at is None:
             values = {"verified_at": now, "updated_at": now}
             await self._tools.store.write(lambda connection: channels.change(connection, row.id, values))
         return receipt
@@ -130,8 +138,11 @@ class Channels(Links):
     async def _channel_row(self, actor: Actor, ref: str | int) -> ChannelRow:
         return await self._tools.store.read(lambda connection: _get(connection, actor, ref))
 
-    async def _check_config(self, form: Form, kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    async def _check_config(self, form: Form, kind: str, config: Any) -> dict[str, Any]:
         """The kind's own check, and that every destination may be reached."""
+        if not isinstance(config, Mapping):
+            form.refuse("config", "This must be an object.")
+            return {}
         sender = self._tools.kinds[kind]
         try:
             checked = sender.check(config)
@@ -162,8 +173,7 @@ class Channels(Links):
 
     async def _changed_config(self, form: Form, before: ChannelRow, config: Any) -> dict[str, Any]:
         if not isinstance(config, Mapping):
-            form.refuse("config", "This must be an object.")
-            return {}
+            return await self._check_config(form, before.kind, config)
         old = self._open(before)
         kept = {name: value for name, value in old.items() if config.get(name, MASK) == MASK}
         given = {name: value for name, value in config.items() if value not in (MASK, None)}
@@ -185,13 +195,25 @@ class Channels(Links):
             raise TocsinError(Code.CONFLICT, f"Channels of kind {kind} are switched off on this server.")
         return sender
 
-    def _ask(
-        self, connection: Connection, row: ChannelRow, config: Mapping[str, Any], now: int
-    ) -> Letter | None:
-        """A letter to the owner of a mail address that is not verified."""
-        if row.kind != MAIL or row.verified_at is not None or not config.get("to"):
+    def _ask(self, connection: Connection, row: ChannelRow, index: int, now: int) -> Letter | None:
+        """A letter to the owner of an address of a mail channel that is not verified; they are asked one
+        after another. The link is about this very config: it does not verify what is typed later."""
+        addresses = self._open(row).get("to", ()) if row.kind == MAIL and row.verified_at is None else ()
+        if index >= len(addresses):
             return None
-        return self._write_letter(connection, config["to"][0], Link(VERIFY_CHANNEL, None, row.id), now)
+        link = Link(f"{VERIFY_CHANNEL}:{index}:{row.fingerprint}", None, row.id)
+        return self._write_letter(connection, addresses[index], link, now)
+
+    def _verify(self, connection: Connection, link: Link, now: int) -> Letter | None:
+        """What a link of a mail channel does: ask the next address, or be done."""
+        index, _, fingerprint = subject_of(link).partition(":")
+        row = channels.get_all(connection, [link.channel_id or 0]).get(link.channel_id or 0)
+        if row is None or row.fingerprint != fingerprint:
+            raise not_found("channel any more")
+        letter = self._ask(connection, row, int(index) + 1, now)
+        if letter is None:
+            channels.change(connection, row.id, {"verified_at": now, "updated_at": now})
+        return letter
 
     def _test(self, row: ChannelRow) -> Facts:
         message = f'This is a test of the channel "{row.label}". Alerts will arrive like this.'

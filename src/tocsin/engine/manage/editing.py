@@ -150,7 +150,8 @@ class Editing(Monitors):
         if any(field in changes for field in drafts.SCHEDULE):
             stored = {field: getattr(before, field) for field in drafts.SCHEDULE}
             given = stored | given
-        if any(field in changes for field in drafts.OWN_WEBHOOK):
+        is_taken_away = "webhook_url" in changes and changes["webhook_url"] is None
+        if not is_taken_away and any(field in changes for field in drafts.OWN_WEBHOOK):
             given = await self._own_webhook(actor, before) | given
         return given
 

@@ -74,7 +74,7 @@ class Keys(Desk):
         may_write(actor)
         now = self._now()
         form = Form()
-        dialect = form.choice("dialect", dialect or actor.dialect, DIALECTS)
+        dialect = form.choice("dialect", actor.dialect if dialect is None else dialect, DIALECTS)
         label = form.text("label", label, 0, LONGEST_LABEL)
         form.flag("read_only", read_only)
         if expires_at is not None and expires_at <= now:

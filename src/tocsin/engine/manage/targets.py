@@ -19,6 +19,7 @@ from tocsin.store import channels
 
 MAIL = "email"
 WEBHOOK = "webhook"
+HOUSE = "house"
 _WEBHOOK_FIELDS = {"url": "webhook_url", "format": "webhook_format", "secret": "webhook_secret"}
 
 Config = Mapping[str, Any]
@@ -70,6 +71,8 @@ class OwnChannels(Channels):
         webhook = None
         if given.get("webhook_url") is not None:
             webhook = await self._read_webhook(form, given)
+        elif given.get("webhook_secret") is not None or given.get("webhook_format", HOUSE) != HOUSE:
+            form.refuse("webhook_url", "A webhook's format and secret need its address.")
         for kind, config in ((MAIL, mail), (WEBHOOK, webhook)):
             if config is not None:
                 self._may_use(actor, kind)
@@ -85,7 +88,7 @@ class OwnChannels(Channels):
 
     async def _read_webhook(self, form: Form, given: Mapping[str, Any]) -> Config | None:
         url = form.text("webhook_url", given["webhook_url"], 1, LONGEST_URL)
-        config: dict[str, Any] = {"url": url, "format": given.get("webhook_format") or "house"}
+        config: dict[str, Any] = {"url": url, "format": given.get("webhook_format", HOUSE)}
         if given.get("webhook_secret") is not None:
             config["secret"] = given["webhook_secret"]
         if form.problems.keys() & _WEBHOOK_FIELDS.values():
@@ -119,6 +122,8 @@ class OwnChannels(Channels):
         fingerprint = self._tools.vault.fingerprint(kind, config)
         found = channels.find_hidden(connection, project_id, fingerprint)
         if found is not None:
+            # Whoever names it anew wants it tried anew.
+            channels.enable(connection, found, now)
             return found
         values = {
             "uid": new_uid(),
@@ -141,7 +146,7 @@ def _targets(monitor: Monitor, configs: Mapping[int, Config]) -> Targets:
     return Targets(
         mail=_mail(mail),
         webhook_url=webhook.get("url"),
-        webhook_format=webhook.get("format", "house"),
+        webhook_format=webhook.get("format", HOUSE),
         webhook_has_secret="secret" in webhook,
     )
 

@@ -14,12 +14,13 @@ from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Table
+from typing_extensions import override
 
 from tocsin.domain.monitor import Policy, Reason, Run, State, Status
 from tocsin.domain.schedule import parse_schedule
 from tocsin.domain.transition import next_event_at
 from tocsin.store import tables
-from tocsin.store.database import Row, StoredPing, Tracked
+from tocsin.store.database import Hot, Row, StoredPing, Tracked
 
 CHUNKS = (256, 64, 16, 4, 1)
 ID_BLOCK = 1_000_000
@@ -91,7 +92,7 @@ _SAVE_STATE = _upsert(tables.monitor_state, ("monitor_id", *STATE))
 _SAVE_WATCH = _upsert(tables.watch, ("monitor_id", "look_at"))
 
 
-class SqliteHot:
+class SqliteHot(Hot):
     """`store.database.Hot` on SQLite; used by the one writer thread only."""
 
     def __init__(self) -> None:
@@ -102,14 +103,17 @@ class SqliteHot:
         """A transaction was rolled back: what it may have reserved is not written down."""
         self._reserved = 0
 
+    @override
     def find(self, connection: Connection, tokens: Iterable[str]) -> dict[str, Tracked]:
         rows = _rows(connection, _FIND, orjson.dumps(list(tokens)).decode())
         return {row[0]: _tracked(row[1:]) for row in rows}
 
+    @override
     def load(self, connection: Connection, monitor_ids: Iterable[int]) -> list[Tracked]:
         rows = _rows(connection, _LOAD, orjson.dumps(list(monitor_ids)).decode())
         return [_tracked(row) for row in rows]
 
+    @override
     def overdue(self, connection: Connection, now: int, limit: int) -> list[Tracked]:
         monitor_ids = _rows(connection, _OVERDUE, now, limit)
         found = self.load(connection, monitor_ids)
@@ -117,10 +121,12 @@ class SqliteHot:
             self._forget_watch(connection, set(monitor_ids) - {tracked.monitor_id for tracked in found})
         return found
 
+    @override
     def next_look_at(self, connection: Connection) -> int | None:
         row = _raw(connection).execute("SELECT min(look_at) FROM watch").fetchone()
         return row[0] if row else None
 
+    @override
     def reserve_ping_ids(self, connection: Connection, count: int) -> int:
         if self._next_id + count > self._reserved:
             self._reserve_block(connection, count)
@@ -128,6 +134,7 @@ class SqliteHot:
         self._next_id += count
         return first
 
+    @override
     def add_pings(
         self, connection: Connection, pings: Sequence[StoredPing], bodies: Sequence[tuple[int, bytes]]
     ) -> None:
@@ -135,6 +142,7 @@ class SqliteHot:
         if bodies:
             _write(connection, _ADD_BODY, bodies, 2)
 
+    @override
     def save(self, connection: Connection, tracked: Sequence[Tracked]) -> int | None:
         earlier = []
         rows = []
@@ -149,6 +157,7 @@ class SqliteHot:
         _write(connection, _SAVE_WATCH, earlier, 2)
         return min((look_at for _, look_at in earlier), default=None)
 
+    @override
     def save_look(self, connection: Connection, tracked: Sequence[Tracked]) -> None:
         looks = [(one.monitor_id, next_event_at(one.state)) for one in tracked]
         rows = [_state_row(one, look_at) for one, (_, look_at) in zip(tracked, looks, strict=True)]
@@ -171,7 +180,8 @@ class SqliteHot:
             self._next_id = int(row[0]) + 1 if row else 1
         self._reserved = self._next_id + max(count, ID_BLOCK)
         raw.execute(
-            "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            "INSERT INTO meta (name, value) VALUES (?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (LAST_ID, str(self._reserved)),
         )
 
@@ -205,7 +215,8 @@ def _policy(kind: str, expression: str, timezone: str, *limits: int | None) -> P
 
 def _tracked(row: list[Any]) -> Tracked:
     s = row[_STATE_AT:]
-    state = State(_STATUS[s[0]], s[1], _REASON[s[2]], *s[3:11], _runs(s[11]) if s[11] else (), *s[12:18])
+    runs = _runs(s[11]) if s[11] else ()
+    state = State._make((_STATUS[s[0]], s[1], _REASON[s[2]], *s[3:11], runs, *s[12:18]))
     return Tracked(
         row[0], row[1], row[2], row[3], row[4], _policy(*row[_POLICY_AT:_STATE_AT]), state, s[18], s[19]
     )

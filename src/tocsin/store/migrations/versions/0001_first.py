@@ -264,6 +264,14 @@ def upgrade() -> None:
         sqlite_where=sa.text("status = 'pending'"),
         postgresql_where=sa.text("status = 'pending'"),
     )
+    op.create_index(
+        "notification_dead",
+        "notification",
+        ["finished_at"],
+        unique=False,
+        sqlite_where=sa.text("status = 'failed'"),
+        postgresql_where=sa.text("status = 'failed'"),
+    )
     op.create_index("notification_project", "notification", ["project_id", "id"], unique=False)
     op.create_table(
         "ping",
@@ -369,6 +377,12 @@ def downgrade() -> None:
     op.drop_table("ping_body")
     op.drop_table("ping")
     op.drop_index("notification_project", table_name="notification")
+    op.drop_index(
+        "notification_dead",
+        table_name="notification",
+        sqlite_where=sa.text("status = 'failed'"),
+        postgresql_where=sa.text("status = 'failed'"),
+    )
     op.drop_index(
         "notification_pending",
         table_name="notification",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 from starlette.responses import Response
 
+from tocsin.domain.errors import invalid
 from tocsin.domain.record import ChannelView
 from tocsin.web.api import Call, json_response
 from tocsin.web.dialects.tocsin.shapes import Cursor, Given, Taken, Time, Uid, listed, taken
@@ -69,6 +70,7 @@ async def list_channels(call: Call) -> Response:
 async def create_channel(call: Call) -> Response:
     """A new channel. It takes part once it is verified: by a link (mail), or by a test that arrived."""
     fields = {"kind": None, "label": None, "config": None} | await taken(call, NewChannel)
+    _check_config(fields)
     view = await call.manage.create_channel(call.actor, fields["kind"], fields["label"], fields["config"])
     address = f"{call.services.public_url}/api/tocsin/v1/channels/{view.uid}"
     return json_response(_channel(view), 201, {"Location": address})
@@ -82,6 +84,7 @@ async def get_channel(call: Call) -> Response:
 async def update_channel(call: Call) -> Response:
     """Change what is sent."""
     changes = await taken(call, ChannelChanges)
+    _check_config(changes)
     return json_response(
         _channel(await call.manage.update_channel(call.actor, call.part("channel_id"), changes))
     )
@@ -97,6 +100,11 @@ async def test_channel(call: Call) -> Response:
     """Send a test now, and say what the receiver answered."""
     receipt = await call.manage.test_channel(call.actor, call.part("channel_id"))
     return json_response({"outcome": receipt.outcome, "code": receipt.code, "detail": receipt.detail})
+
+
+def _check_config(fields: dict[str, Any]) -> None:
+    if not isinstance(fields.get("config", {}), dict):
+        raise invalid("config", "This must be an object.")
 
 
 def _channel(view: ChannelView) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from tocsin.domain.errors import Code, TocsinError, invalid
 from tocsin.domain.monitor import SECOND
 from tocsin.domain.record import Monitor
+from tocsin.engine.manage.form import LONGEST_URL, Form
 from tocsin.engine.manage.monitors import BULK_LIMIT, MonitorDraft, MonitorQuery, MonitorRef
 from tocsin.web.api import Call, json_response
 from tocsin.web.dialects.tocsin import monitor_shapes as shapes
@@ -72,6 +73,7 @@ async def get_monitor(call: Call) -> Response:
 async def update_monitor(call: Call) -> Response:
     """Change what is sent."""
     changes = await taken(call, shapes.MonitorChanges)
+    _check_webhook(changes)
     monitor = await found(call)
     return await _shown(call, await call.manage.update_monitor(call.actor, monitor.id, changes))
 
@@ -149,7 +151,17 @@ async def _created(call: Call, monitor: Monitor) -> Response:
 
 
 def _draft(fields: dict[str, Any]) -> MonitorDraft:
+    _check_webhook(fields)
     return MonitorDraft(**{"name": None, **fields, "dialect": "tocsin"})
+
+
+def _check_webhook(fields: dict[str, Any]) -> None:
+    """Without an address the use cases do not look at what belongs to one; a mistake is one all the same."""
+    form = Form()
+    for name in ("webhook_format", "webhook_secret"):
+        if fields.get(name) is not None:
+            form.text(name, fields[name], 1, LONGEST_URL)
+    form.finish()
 
 
 def _draft_or_error(given: Any) -> MonitorDraft | TocsinError:

@@ -126,10 +126,12 @@ async def list_keys(call: Call) -> Response:
 
 async def create_key(call: Call) -> Response:
     """A new key; its raw text is in this answer only."""
-    fields = await taken(call, NewKey)
+    fields = {"dialect": "tocsin"} | await taken(call, NewKey)
+    if not isinstance(fields["dialect"], str):
+        raise invalid("dialect", "This must be the name of a dialect.")
     view, raw = await call.manage.create_key(
         call.actor,
-        dialect=fields.get("dialect"),
+        dialect=fields["dialect"],
         label=fields.get("label", ""),
         read_only=fields.get("read_only", False),
         expires_at=_moment(fields.get("expires_at")),
