@@ -99,7 +99,8 @@ class Room:
 
     async def ping(self, job: Job, action: str = "") -> Answer | Exception | None:
         """One ping, from its arrival to its answer."""
-        return await self.submit(job, action)
+        answer: Answer | Exception | None = await self.submit(job, action)
+        return answer
 
     def submit(self, job: Job, action: str = "", query: bytes = b"") -> asyncio.Future[Any]:
         """A ping arrives now; the future is its answer."""
@@ -191,11 +192,12 @@ def _project(connection: Connection, now: int) -> int:
         "plan": "self-hosted",
         "created_at": now,
     }
-    project_id = connection.execute(insert(tables.project).values(row)).inserted_primary_key[0]
+    added = insert(tables.project).values(row).returning(tables.project.c.id)
+    project_id = connection.execute(added).scalar_one()
     hook = {"uid": "c", "project_id": project_id, "kind": "webhook", "label": "hook", "config": "sealed"}
     times = {"created_at": now, "updated_at": now, "verified_at": now}
     connection.execute(insert(tables.channel).values({**hook, **times, "fingerprint": "f"}))
-    return int(project_id)
+    return project_id
 
 
 def _flips(connection: Connection, monitor_id: int) -> list[Flip]:

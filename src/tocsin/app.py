@@ -73,17 +73,15 @@ def serve(settings: Settings) -> None:
     setproctitle("tocsin serve")
     _configure_log(settings.log_level)
     sys.setswitchinterval(SWITCH_SECONDS)
-    with _sole_user_of(settings.data):
-        uvloop.run(_serve(settings, _listen(settings.host, settings.port)))
+    database = _database(settings)
+    with _sole_user_of(database):
+        uvloop.run(_serve(settings, database, _listen(settings.host, settings.port)))
 
 
-async def _serve(settings: Settings, listener: socket.socket) -> None:
-    url = database_url(settings)
-    if not url.startswith(SQLITE):
-        raise SettingsError("TOCSIN_DATABASE_URL: this version serves SQLite only")
-    await asyncio.to_thread(migrate, url)
+async def _serve(settings: Settings, database: Path, listener: socket.socket) -> None:
+    await asyncio.to_thread(migrate, f"{SQLITE}{database}")
     vault = Vault(_secret_key(settings))
-    store = SqliteStore(Path(url.removeprefix(SQLITE)))
+    store = SqliteStore(database)
     await store.write(lambda connection: check_canary(connection, vault))
     await App(settings, vault, store, listener).run()
 
@@ -293,9 +291,13 @@ class App:
             print(f"Sign in (once, within 30 minutes): {link}", flush=True)  # noqa: T201
 
 
-def database_url(settings: Settings) -> str:
-    """Where the data is: what the setting says, or the file in the data folder."""
-    return settings.database_url.get_secret_value() or f"{SQLITE}{settings.data / 'tocsin.db'}"
+def _database(settings: Settings) -> Path:
+    url = settings.database_url.get_secret_value()
+    if not url.startswith(SQLITE):
+        raise SettingsError("TOCSIN_DATABASE_URL: this version serves SQLite only")
+    if settings.workers > 1:
+        raise SettingsError("TOCSIN_WORKERS: on SQLite one process does all; leave it at 1")
+    return Path(url.removeprefix(SQLITE))
 
 
 def _secret_key(settings: Settings) -> str:
@@ -365,14 +367,18 @@ def _raise_descriptor_limit() -> int:
 
 
 @contextlib.contextmanager
-def _sole_user_of(data: Path) -> Iterator[None]:
-    """SQLite wants one process that holds everything: a second server on the same data is refused."""
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "tocsin.lock").open("w") as file:
+def _sole_user_of(database: Path) -> Iterator[None]:
+    """SQLite wants one process that holds everything: a second server on the same file is refused."""
+    try:
+        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = database.with_name(f"{database.name}.lock").open("w")
+    except OSError as error:
+        raise SettingsError(f"{database.parent}: {error.strerror}") from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise SettingsError(f"another tocsin serve uses the data in {data}") from None
+            raise SettingsError(f"another tocsin serve uses {database}") from None
         yield
 
 

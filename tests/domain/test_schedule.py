@@ -117,7 +117,7 @@ def attempt(kind: str, expression: str, zone: str) -> Schedule | TocsinError:
 
 @cache
 def shifts(zone: str) -> tuple[int, ...]:
-    """Seconds at which the zone changed its offset, 2005 to 2030."""
+    """Seconds at which the zone changes its offset: the first and the last dozen, 2005 to 2030."""
 
     def offset(second: int) -> timedelta | None:
         return datetime.fromtimestamp(second, ZoneInfo(zone)).utcoffset()
@@ -131,7 +131,7 @@ def shifts(zone: str) -> tuple[int, ...]:
             middle = (low + high) // 2
             low, high = (middle, high) if offset(middle) == offset(low) else (low, middle)
         found.append(high)
-    return tuple(found)
+    return tuple(sorted({*found[:12], *found[-12:]}))
 
 
 def by_cronsim(expression: str, zone: str, after: int) -> Iterator[int]:
@@ -270,7 +270,7 @@ def test_wildcards_on_days_of_a_shift_are_those_of_cronsim(zone: str) -> None:
 @pytest.mark.promise(9)
 @pytest.mark.parametrize("zone", ZONES)
 def test_wildcards_on_days_of_a_shift_follow_the_wall_clock(zone: str) -> None:
-    for shift in (shifts(zone) or (at("2026-03-29T01:00Z") // SECOND,))[-24:]:
+    for shift in shifts(zone) or (at("2026-03-29T01:00Z") // SECOND,):
         start, end = (shift - 14_400) * SECOND, (shift + 18_000) * SECOND
         for expression in WILDCARDS:
             expected = by_wall_clock(expression, zone, start, end)

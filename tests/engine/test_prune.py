@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select, update
+from functools import partial
+
+from sqlalchemy import Connection, Table, func, select, update
 
 from tests.engine_room import Hands, Job, Room
 from tocsin.engine.prune import DAY, Prune, Retention
@@ -23,6 +25,10 @@ async def kept(room: Room, job: Job) -> list[int]:
         return [one.arrived_at for one in pings.page(connection, head, limit=1000, steps=1000)]
 
     return await room.store.read(read)
+
+
+def monitor_ids(connection: Connection, table: Table) -> list[int]:
+    return list(connection.scalars(select(table.c.monitor_id).distinct()))
 
 
 async def ping_count(room: Room, job: Job) -> int:
@@ -100,6 +106,4 @@ async def test_rows_of_a_deleted_monitor_go_with_all_that_hangs_on_them(store: S
     room.pass_(1)
     await prune(room).prune_once()
     for table in (tables.monitor_state, tables.ping):
-        query = select(table.c.monitor_id).distinct()
-        left = await store.read(lambda connection, query=query: list(connection.scalars(query)))
-        assert left == [stays.id]
+        assert await store.read(partial(monitor_ids, table=table)) == [stays.id]

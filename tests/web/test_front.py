@@ -87,6 +87,14 @@ async def test_with_no_key_clients_of_all_dialects_read_something_useful(store: 
     assert {"title", "status", "detail", "error", "message"} <= answer.json().keys()
 
 
+async def test_head_is_answered_as_get_without_the_body(faces: Faces) -> None:
+    peek = await faces.caller("cronpeek")
+    for path in ("/api/health", "/api/v1/monitors", "/healthz", "/", "/api/nothing"):
+        get, head = await peek.get(path), await peek.ask("HEAD", path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers["content-length"] == get.headers["content-length"]
+
+
 async def test_what_nobody_has_below_api_is_a_404_that_programs_can_read(faces: Faces) -> None:
     answer = await faces.nobody.get("/api/v9/things")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WARM_UP = 100
 LONGEST_WARM_UP = 5_000
 PIECE = 250
+SILENCE = (Reason.MISSED, Reason.OVERRAN, Reason.UNCONFIRMED)
 
 
 class Placed(NamedTuple):
@@ -116,9 +117,14 @@ def _refold(
         flips += more
     if end is not None and durations[end.id] != end.duration_ms:
         history.set_duration(connection, end.id, durations[end.id])
-    decided_at = max(tracked.state.last_ping_at or 0, tracked.state.since_at + 1)
-    state, more = judge(tracked.policy, state, decided_at, gaps)
+    state, more = judge(tracked.policy, state, _decided_until(tracked.state), gaps)
     return _Refolded(state, [*flips, *more], durations)
+
+
+def _decided_until(known: State) -> int:
+    """How far deadlines and limits have been decided: to the last ping, or to a flip that silence made."""
+    last_ping_at = known.last_ping_at or 0
+    return known.since_at + 1 if known.reason in SILENCE and known.since_at >= last_ping_at else last_ping_at
 
 
 def _next_end(newer: Sequence[Ping], ping: Ping) -> Ping | None:
@@ -151,6 +157,7 @@ def _state_before(connection: Connection, tracked: Tracked, first_at: int, contr
 
 def _carried(counted: State, state: State) -> State:
     """What a new fold of a part of the history cannot know."""
+    unchanged = (state.status, state.since_at) == (counted.status, counted.since_at)
     return state._replace(
         version=counted.version + 1,
         ping_count=counted.ping_count,
@@ -159,7 +166,7 @@ def _carried(counted: State, state: State) -> State:
         if state.last_duration_ms is None
         else state.last_duration_ms,
         snoozed_until=counted.snoozed_until,
-        remind_at=counted.remind_at if state.since_at == counted.since_at else state.remind_at,
+        remind_at=counted.remind_at if unchanged else state.remind_at,
     )
 
 
@@ -174,7 +181,7 @@ def _reconciled(
         return None
     stored: list[Any] = chain.flips_from(connection, tracked.monitor_id, ping.arrived_at)
     same = 0
-    while same < min(len(stored), len(wanted)) and _key(stored[same]) == _key(wanted[same]):
+    while same < min(len(stored), len(wanted)) and _is_same(stored[same], wanted[same]):
         same += 1
     rest, fresh = stored[same:], wanted[same:]
     if any(chain.was_told(connection, row.id) for row in rest):
@@ -184,6 +191,10 @@ def _reconciled(
     for row in rest:
         chain.remove_flip(connection, row.id, now)
     return tuple(fresh)
+
+
+def _is_same(row: Any, flip: Flip) -> bool:
+    return _key(row) == _key(flip) and bool(row.reason == flip.reason)
 
 
 def _key(flip: Any) -> tuple[int, str, str]:

@@ -18,7 +18,9 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
     text,
+    true,
 )
 
 metadata = MetaData()
@@ -51,8 +53,8 @@ project = Table(
     Column("dialect", Text, nullable=False),  # the face it was made through
     Column("owner_id", BigInteger, nullable=False),
     Column("plan", Text, nullable=False),
-    Column("alert_on_down", Boolean, nullable=False, server_default=text("1")),
-    Column("alert_on_recovery", Boolean, nullable=False, server_default=text("1")),
+    Column("alert_on_down", Boolean, nullable=False, server_default=true()),
+    Column("alert_on_recovery", Boolean, nullable=False, server_default=true()),
     Column("monitor_count", Integer, nullable=False, server_default=text("0")),
     Column("created_at", Time, nullable=False),
     Column("deleted_at", Time),
@@ -66,7 +68,7 @@ member = Table(
     Column("project_id", BigInteger, primary_key=True, autoincrement=False),
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("role", Text, nullable=False),  # owner, admin, editor, viewer
-    Column("wants_alerts", Boolean, nullable=False, server_default=text("1")),
+    Column("wants_alerts", Boolean, nullable=False, server_default=true()),
     Index("member_account", "account_id"),
 )
 
@@ -80,12 +82,13 @@ key = Table(
     Column("hash", Text, nullable=False, unique=True),  # SHA-256, hex
     Column("prefix", Text, nullable=False),  # the first 12 characters, to recognise it by
     Column("label", Text, nullable=False, server_default=""),
-    Column("read_only", Boolean, nullable=False, server_default=text("0")),
+    Column("read_only", Boolean, nullable=False, server_default=false()),
     Column("expires_at", Time),
     Column("revoked_at", Time),
     Column("last_used_at", Time),
     Column("created_at", Time, nullable=False),
     Index("key_project", "project_id"),
+    sqlite_autoincrement=True,  # an id that was seen outside never comes back
 )
 
 link = Table(
@@ -131,7 +134,7 @@ monitor = Table(
     Column(
         "channel_ids", Text, nullable=False, server_default="[]"
     ),  # explicit ones, JSON list of channel.id
-    Column("fan_out", Boolean, nullable=False, server_default=text("0")),
+    Column("fan_out", Boolean, nullable=False, server_default=false()),
     Column("mail_channel_id", BigInteger),  # a hidden channel: members, or one address
     Column("webhook_channel_id", BigInteger),  # a hidden channel
     Column("unique_key", Text),
@@ -161,6 +164,7 @@ monitor = Table(
         sqlite_where=text("deleted_at IS NOT NULL"),
         postgresql_where=text("deleted_at IS NOT NULL"),
     ),
+    sqlite_autoincrement=True,  # an id that was seen outside never comes back
 )
 
 token = Table(
@@ -247,6 +251,7 @@ flip = Table(
     Column("created_at", Time, nullable=False),
     Index("flip_monitor", "monitor_id", "id"),
     Index("flip_project", "project_id", "id"),
+    sqlite_autoincrement=True,  # an id that was seen outside never comes back
 )
 
 channel = Table(
@@ -262,7 +267,7 @@ channel = Table(
     Column(
         "hidden", Boolean, nullable=False, server_default=text("0")
     ),  # made for a monitor's own mail or webhook
-    Column("enabled", Boolean, nullable=False, server_default=text("1")),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
     Column("disabled_reason", Text),
     Column("verified_at", Time),
     Column("refusals", Integer, nullable=False, server_default=text("0")),  # permanent ones in a row
@@ -271,6 +276,7 @@ channel = Table(
     Column("deleted_at", Time),
     Index("channel_project", "project_id"),
     Index("channel_fingerprint", "project_id", "fingerprint"),
+    sqlite_autoincrement=True,  # an id that was seen outside never comes back
 )
 
 notification = Table(
@@ -315,6 +321,7 @@ notification = Table(
     ),
     Index("notification_project", "project_id", "id"),
     Index("notification_monitor", "monitor_id", "id"),
+    sqlite_autoincrement=True,  # an id that was seen outside never comes back
 )
 
 attempt = Table(

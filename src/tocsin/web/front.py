@@ -69,7 +69,7 @@ class Front:
         if scope["type"] != "http":
             return
         target = self._target(_head(scope))
-        sending = _Sending(send)
+        sending = _Sending(send, has_body=scope["method"] != "HEAD")
         try:
             await self._answer(target, scope, receive, sending)
         except TroubleError as error:
@@ -100,8 +100,9 @@ class Front:
     async def _answer(self, target: _Target, scope: Scope, receive: Receive, send: Send) -> None:
         check_head(scope, self._bounds)
         body = await read_body(scope, receive, self._bounds)
-        app, path = target.app or self._told_by_body(target, body), target.head.path
-        await app({**scope, "path": path, "raw_path": path.encode()}, replay(body, receive), send)
+        app, (method, path, _) = target.app or self._told_by_body(target, body), target.head
+        meant = {**scope, "method": method, "path": path, "raw_path": path.encode()}
+        await app(meant, replay(body, receive), send)
 
     def _told_by_body(self, target: _Target, body: bytes) -> ASGIApp:
         dialect = self._choice.decide(target.claimants, target.head, field_names(body))
@@ -123,14 +124,17 @@ class _Target(NamedTuple):
 class _Sending:
     """A `send` that adds the security headers and knows whether an answer has begun."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, *, has_body: bool) -> None:
         self._send = send
+        self._has_body = has_body
         self._has_begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._has_begun = True
             message = {**message, "headers": secured(message.get("headers", ()))}
+        elif not self._has_body:
+            message = {**message, "body": b""}
         await self._send(message)
 
     async def reply(self, reply: Reply, headers: Mapping[str, str]) -> None:
@@ -145,7 +149,9 @@ class _Sending:
 
 def _head(scope: Scope) -> Head:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(scope["headers"])}
-    return Head(scope["method"], scope["path"], headers)
+    # HEAD is a GET whose answer loses its body.
+    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+    return Head(method, scope["path"], headers)
 
 
 async def _nowhere(_scope: Scope, _receive: Receive, _send: Send) -> None:

@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("uid"),
+        sqlite_autoincrement=True,
     )
     op.create_index("channel_fingerprint", "channel", ["project_id", "fingerprint"], unique=False)
     op.create_index("channel_project", "channel", ["project_id"], unique=False)
@@ -75,6 +76,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("flip_monitor", "flip", ["monitor_id", "id"], unique=False)
     op.create_index("flip_project", "flip", ["project_id", "id"], unique=False)
@@ -110,6 +112,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("hash"),
         sa.UniqueConstraint("uid"),
+        sqlite_autoincrement=True,
     )
     op.create_index("key_project", "key", ["project_id"], unique=False)
     op.create_table(
@@ -168,6 +171,7 @@ def upgrade() -> None:
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("uid"),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "monitor_deleted",
@@ -246,6 +250,15 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("uid"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "notification_dead",
+        "notification",
+        ["finished_at"],
+        unique=False,
+        sqlite_where=sa.text("status = 'failed'"),
+        postgresql_where=sa.text("status = 'failed'"),
     )
     op.create_index("notification_monitor", "notification", ["monitor_id", "id"], unique=False)
     op.create_index(
@@ -263,14 +276,6 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("status = 'pending'"),
         postgresql_where=sa.text("status = 'pending'"),
-    )
-    op.create_index(
-        "notification_dead",
-        "notification",
-        ["finished_at"],
-        unique=False,
-        sqlite_where=sa.text("status = 'failed'"),
-        postgresql_where=sa.text("status = 'failed'"),
     )
     op.create_index("notification_project", "notification", ["project_id", "id"], unique=False)
     op.create_table(
@@ -378,12 +383,6 @@ def downgrade() -> None:
     op.drop_table("ping")
     op.drop_index("notification_project", table_name="notification")
     op.drop_index(
-        "notification_dead",
-        table_name="notification",
-        sqlite_where=sa.text("status = 'failed'"),
-        postgresql_where=sa.text("status = 'failed'"),
-    )
-    op.drop_index(
         "notification_pending",
         table_name="notification",
         sqlite_where=sa.text("status = 'pending'"),
@@ -396,6 +395,12 @@ def downgrade() -> None:
         postgresql_where=sa.text("status = 'pending'"),
     )
     op.drop_index("notification_monitor", table_name="notification")
+    op.drop_index(
+        "notification_dead",
+        table_name="notification",
+        sqlite_where=sa.text("status = 'failed'"),
+        postgresql_where=sa.text("status = 'failed'"),
+    )
     op.drop_table("notification")
     op.drop_table("monitor_state")
     op.drop_index(
