@@ -13,12 +13,12 @@ from email.utils import formatdate, make_msgid, parseaddr
 from typing import Any
 
 import aiosmtplib
-from email_validator import EmailNotValidError, validate_email
 
 from tocsin.channels import Form, SmtpConfig, Tools
 from tocsin.domain.alert import Facts
 from tocsin.domain.channel import Outcome, Receipt, Sender
 from tocsin.domain.errors import Code, TocsinError
+from tocsin.domain.mail_address import normal_address
 from tocsin.engine.note import Note, Tone, compose, fit, one_line, shorten
 from tocsin.outbound import trusted_authorities
 
@@ -204,15 +204,10 @@ def _addresses(form: Form) -> list[str]:
 
 
 def _address(given: object, form: Form) -> str:
-    try:
-        # Mail of a company's own network is fine (root@localhost, ops@mail.internal).
-        checked = validate_email(
-            str(given), check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
-        )
-    except EmailNotValidError:
+    address = normal_address(str(given))
+    if address is None:
         form.fault("to", f"{shorten(one_line(str(given)), 100)} is not a mail address")
-        return ""
-    return checked.ascii_email or checked.normalized
+    return address or ""
 
 
 def _failure(error: Exception, limit_seconds: float) -> Receipt:

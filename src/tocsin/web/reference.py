@@ -64,7 +64,7 @@ def _entry(
         "method": method.upper(),
         "path": path,
         "summary": operation["summary"],
-        "description": operation.get("description", ""),
+        "description": operation.get("description", "").replace("`", ""),
         "needs_key": "security" in operation,
         "fields": [*_parameters(operation, schemas), *(_fields(body, schemas) if body else ())],
         "sample": json.dumps(sample(body, schemas), indent=2) if body else "",

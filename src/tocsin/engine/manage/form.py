@@ -7,9 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
-
 from tocsin.domain.errors import Code, TocsinError
+from tocsin.domain.mail_address import normal_address
 
 LONGEST_TIME = 366 * 86_400
 LONGEST_NAME = 200
@@ -119,14 +118,10 @@ class Form:
         text = self.text(field, value, 3, 254)
         if field in self.problems:
             return ""
-        try:
-            checked = validate_email(
-                text, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False
-            )
-        except EmailNotValidError:
+        address = normal_address(text)
+        if address is None:
             self.refuse(field, "This must be a mail address such as you@example.com.")
-            return ""
-        return checked.ascii_email or checked.normalized
+        return address or ""
 
 
 def slug_of(name: str) -> str:
