@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,11 +17,19 @@ from tocsin.store.sqlite import SqliteStore
 Serve = Callable[..., Server]
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database of our schema, to be copied: a migration takes as long as some tests."""
+    path = tmp_path_factory.mktemp("migrated") / "tocsin.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+async def store(migrated: Path, tmp_path: Path) -> AsyncIterator[SqliteStore]:
     """A migrated SQLite database in a temporary file."""
     path = tmp_path / "tocsin.db"
-    migrate(f"sqlite:///{path}")
+    shutil.copy(migrated, path)
     store = SqliteStore(path)
     yield store
     await store.close()
@@ -30,10 +40,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Start servers: `serve(http_timeout_seconds=1)`. Alerts may go to receivers on this machine."""
     with contextlib.ExitStack() as running:
 
-        def start(*, open_files: int | None = None, **settings: object) -> Server:
-            chosen = {"allowed_networks": "127.0.0.0/8", **settings}
-            server = Server(tmp_path_factory.mktemp("server"), open_files=open_files, **chosen)
-            return running.enter_context(server)
+        def start(**options: Any) -> Server:
+            chosen = {"allowed_networks": "127.0.0.0/8", **options}
+            return running.enter_context(Server(tmp_path_factory.mktemp("server"), **chosen))
 
         yield start
 

@@ -70,7 +70,8 @@ class Room:
         self.store = store
         self.hands = hands
         self.clock = Clock(lambda: hands.wall_at, lambda: hands.boot_at)
-        self.ledger = Ledger(store, self.clock, lambda: self.intake.oldest_waiting_at())
+        # Ledger and intake know each other; the intake is made second.
+        self.ledger = Ledger(store, self.clock, lambda: self.intake.oldest_waiting_at())  # noqa: PLW0108
         self.intake = Intake(store, self.clock, self.ledger, {"tocsin": read_plain}, _voice, config)
         self.watch = Watch(store, self.clock, self.ledger, _voice)
         self._reanchor = Reanchor(store, self.clock, self.ledger, self.intake)
@@ -123,7 +124,7 @@ class Room:
         self.ledger.tick()
         while self._steps_back:
             await self._reanchor.run(self._steps_back.pop())
-        while self.ledger._mark_is_being_written:
+        while self.ledger._mark_is_being_written:  # noqa: ASYNC110 - it says so by no event
             await asyncio.sleep(0)
 
     async def look(self) -> None:
@@ -193,7 +194,7 @@ def _project(connection: Connection, now: int) -> int:
         "created_at": now,
     }
     added = insert(tables.project).values(row).returning(tables.project.c.id)
-    project_id = connection.execute(added).scalar_one()
+    project_id: int = connection.execute(added).scalar_one()
     hook = {"uid": "c", "project_id": project_id, "kind": "webhook", "label": "hook", "config": "sealed"}
     times = {"created_at": now, "updated_at": now, "verified_at": now}
     connection.execute(insert(tables.channel).values({**hook, **times, "fingerprint": "f"}))

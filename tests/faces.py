@@ -63,8 +63,9 @@ class Caller:
 class Faces:
     """A front with all dialects, and the office behind it."""
 
-    def __init__(self, office: Office, client: httpx.AsyncClient) -> None:
+    def __init__(self, office: Office, services: Services, client: httpx.AsyncClient) -> None:
         self.office = office
+        self.services = services
         self.client = client
         self.nobody = Caller(client, {})
 
@@ -84,7 +85,7 @@ class Faces:
             discover() if dialects is None else dialects, services, pages, build_dashboard(services), Bounds()
         )
         transport = httpx.ASGITransport(front, client=("203.0.113.7", 4711))
-        return cls(made, httpx.AsyncClient(transport=transport, base_url=url))
+        return cls(made, services, httpx.AsyncClient(transport=transport, base_url=url))
 
     def at(self, address: str) -> httpx.AsyncClient:
         """A client with another address."""

@@ -17,6 +17,7 @@ import ctypes
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -25,7 +26,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import httpx
 
@@ -36,15 +37,27 @@ PR_SET_PDEATHSIG = 1
 SECOND = 1_000_000
 
 
+class Made(NamedTuple):
+    """A data folder that was in use, and the native key of the account in it."""
+
+    data: Path
+    key: str
+
+
 class Server:
     """`tocsin serve` on a port of its own, with its data in `folder`.
 
-    `open_files` caps how many files the process may have open. `now()` and all times in rows are
-    microseconds UTC.
+    `made`: data to begin with, as a copy; else the server begins with nothing. `open_files` caps how many
+    files the process may have open. `now()` and all times in rows are microseconds UTC.
     """
 
-    def __init__(self, folder: Path, *, open_files: int | None = None, **settings: object) -> None:
+    def __init__(
+        self, folder: Path, *, made: Made | None = None, open_files: int | None = None, **settings: object
+    ) -> None:
         self.folder = folder
+        self._made = made
+        if made is not None:
+            shutil.copytree(made.data, folder / "data")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = _environment(folder / "data", settings)
@@ -103,7 +116,7 @@ class Server:
             raise
 
     def kill(self) -> None:
-        """kill -9, whatever state it is in."""
+        """End it at once (kill -9), whatever state it is in."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -153,8 +166,8 @@ class Server:
         return self.command("key", "create", "--dialect", dialect, "--email", email, *more).strip()
 
     def api(self, key: str | None = None) -> Api:
-        """The native API with this key, or with one that is made."""
-        return Api(self, key or self.key())
+        """The native API with this key, or with that of an account of its own."""
+        return Api(self, key or (self._made.key if self._made else self.key()))
 
     def ping(self, monitor: Mapping[str, Any], action: str = "", **query: str) -> httpx.Response:
         """Ping once, without retry, as a healthy job does."""
@@ -241,6 +254,14 @@ class Api:
     def flips(self, monitor: Mapping[str, Any]) -> list[dict[str, Any]]:
         """A monitor's changes of status, oldest first."""
         return list(self.items(f"/monitors/{monitor['id']}/flips"))[::-1]
+
+
+def make_data(folder: Path) -> Made:
+    """Data with one account and its native key: quicker to copy than to make."""
+    server = Server(folder)
+    key = server.key()
+    server.client.close()
+    return Made(folder / "data", key)
 
 
 def every(seconds: int, grace_seconds: int = 0) -> dict[str, Any]:

@@ -114,7 +114,9 @@ class made_to_serve:  # noqa: N801 - read as `with made_to_serve(...)`
     def __enter__(self) -> tuple[str, str, subprocess.Popen[str]]:
         # The environment is there: what it takes to build it is tested by whoever runs `make test`.
         command = f"{self._exports}\nexec make --assume-old=.venv/installed serve"
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "MAKE"))}
+        clean = {
+            name: value for name, value in os.environ.items() if not name.startswith(("TOCSIN_", "MAKE"))
+        }
         self._process = subprocess.Popen(
             ["bash", "-ec", command],
             cwd=self._folder,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import logging
 import resource
 import signal
@@ -64,6 +65,7 @@ LATE_TICK = 5 * SECOND
 # The writer asks for the interpreter lock some times a batch; at the default of 5 ms it would wait most of
 # its time for the event loop to let go.
 SWITCH_SECONDS = 0.0005
+GARBAGE_THRESHOLDS = (50_000, 20, 50)
 
 log = structlog.get_logger()
 
@@ -139,6 +141,7 @@ class App:
     async def run(self) -> None:
         """Serve until told to stop, then store what was taken and stop."""
         await self.ledger.open()
+        _calm_garbage_collector()
         server = self._server()
         self._begin(self.ledger.run())
         self._begin(self.watch.run())
@@ -356,6 +359,14 @@ class _Server(uvicorn.Server):
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
+
+
+def _calm_garbage_collector() -> None:
+    """What was made so far stays, and need not be looked at again; a batch of pings makes thousands of tuples
+    that die with it, and must not be searched for cycles a hundred times a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 def _raise_descriptor_limit() -> int:

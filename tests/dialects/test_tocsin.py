@@ -307,7 +307,8 @@ async def test_channels_never_show_their_secrets(native: Caller) -> None:
 
 
 async def test_a_test_says_what_the_receiver_answered_and_verifies(store: SqliteStore) -> None:
-    native = await Faces.open(store, signup_open=True).caller("tocsin")
+    faces = Faces.open(store, signup_open=True)
+    native = await faces.caller("tocsin")
     with HttpReceiver(503, 200) as receiver:
         config = {"url": receiver.url}
         channel = (await native.post(f"{ROOT}/channels", {**NEW_CHANNEL, "config": config})).json()
@@ -316,6 +317,7 @@ async def test_a_test_says_what_the_receiver_answered_and_verifies(store: Sqlite
         first = (await native.post(f"{path}/test")).json()
         assert (first["outcome"], first["code"]) == ("retry", 503)
         assert (await native.post(f"{path}/test")).json()["outcome"] == "delivered"
+        await faces.office.outbound.close()
     assert (await native.get(path)).json()["verified_at"] is not None
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from tests.conftest import Serve
 from tests.pinger import Pinger, body_of
-from tests.server import Api, Server
+from tests.server import Api, Made, Server
 from tocsin.store.sqlite import SqliteStore
 
 pytestmark = pytest.mark.promise(1)
@@ -89,7 +89,9 @@ def test_a_ping_whose_commit_failed_is_refused_and_nothing_of_its_batch_is_store
     assert refused.status_code == 503
     assert int(refused.headers["Retry-After"]) > 0
     server.change("DROP TRIGGER full")
-    assert [tuple(row) for row in server.rows("SELECT count(*), sum(ping_count) FROM monitor_state")] == [(2, 1)]
+    assert [tuple(row) for row in server.rows("SELECT count(*), sum(ping_count) FROM monitor_state")] == [
+        (2, 1)
+    ]
     assert len(server.rows(STORED)) == 1
     assert api.get(f"/monitors/{job['id']}")["status"] == "new"
     assert server.ping(job).status_code == 200
@@ -127,9 +129,11 @@ def test_an_unknown_token_is_never_answered_with_success(shared: Server, root: s
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def shared(tmp_path_factory: pytest.TempPathFactory, made: Made) -> Any:
     """A server for many small questions, with a monitor that nobody pings."""
-    with Server(tmp_path_factory.mktemp("server"), unknown_token_limit_per_minute=1_000_000) as server:
+    with Server(
+        tmp_path_factory.mktemp("server"), made=made, unknown_token_limit_per_minute=1_000_000
+    ) as server:
         server.api().create()
         yield server
 

@@ -49,7 +49,9 @@ def test_a_ping_that_waits_for_its_commit_over_its_deadline_is_no_alarm(server: 
     assert down["at"] == arrived_at + 3 * SECOND
 
 
-def test_a_slow_upload_arrives_when_it_is_complete_and_holds_nobodys_deadline(server: Server, api: Api) -> None:
+def test_a_slow_upload_arrives_when_it_is_complete_and_holds_nobodys_deadline(
+    server: Server, api: Api
+) -> None:
     slow, silent = api.create("slow"), api.create("silent", **every(1))
     server.ping(silent)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:

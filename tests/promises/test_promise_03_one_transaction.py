@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -104,7 +104,9 @@ def test_a_fail_whose_alert_cannot_be_written_is_not_acknowledged(serve: Serve) 
     server = serve(**QUICK)
     with HttpReceiver() as receiver:
         job = server.api().create(webhook_url=receiver.url)
-        server.change("CREATE TRIGGER bad BEFORE INSERT ON notification BEGIN SELECT RAISE(ABORT, 'bad'); END")
+        server.change(
+            "CREATE TRIGGER bad BEFORE INSERT ON notification BEGIN SELECT RAISE(ABORT, 'bad'); END"
+        )
         assert server.ping(job, "fail").status_code == 503
         assert server.rows("SELECT id FROM ping UNION ALL SELECT id FROM flip") == []
         server.change("DROP TRIGGER bad")
@@ -131,7 +133,9 @@ async def test_no_flip_goes_untold_and_none_is_told_out_of_order_however_often_i
             await asyncio.to_thread(server.start)
         acknowledged = fails.acknowledged | successes.acknowledged
         assert acknowledged <= {row["run_id"] for row in server.rows("SELECT run_id FROM ping")}
-        await asyncio.to_thread(server.wait_until, lambda: "pending" not in statuses(server), "all is told", 90)
+        await asyncio.to_thread(
+            server.wait_until, lambda: "pending" not in statuses(server), "all is told", 90
+        )
         told = [request.json() for request in receiver.requests]
     assert set(statuses(server)) == {"delivered"}
     assert [event["id"] for event in _first_of_each(told)] != []
@@ -149,7 +153,7 @@ class AnswersTheFrozen:
         self.url = f"http://127.0.0.1:{self.port}"
         self._thread = threading.Thread(target=self._answer_one, daemon=True)
 
-    def __enter__(self) -> AnswersTheFrozen:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -191,9 +195,10 @@ def _check_order(server: Server, told: list[dict[str, Any]]) -> None:
     for event in _first_of_each(told):
         heard[event["monitor"]["id"]].append(event["event"])
     written: dict[str, list[str]] = defaultdict(list)
-    flips = "SELECT uid, new FROM flip JOIN monitor ON monitor.id = monitor_id WHERE announced ORDER BY flip.id"
+    flips = (
+        "SELECT uid, new FROM flip JOIN monitor ON monitor.id = monitor_id WHERE announced ORDER BY flip.id"
+    )
     for row in server.rows(flips):
         written[row["uid"]].append(f"monitor.{row['new']}")
     assert heard == written
     assert sum(map(len, written.values())) > 50
-

@@ -26,7 +26,9 @@ both_ways = pytest.mark.parametrize("restart", RESTARTS.values(), ids=RESTARTS.k
 
 
 @both_ways
-def test_a_deadline_is_the_same_moment_however_often_the_server_starts(serve: Serve, restart: Restart) -> None:
+def test_a_deadline_is_the_same_moment_however_often_the_server_starts(
+    serve: Serve, restart: Restart
+) -> None:
     server = serve()
     with HttpReceiver() as receiver:
         # The job is expected in its last second only, when all starts are over.
@@ -71,7 +73,9 @@ def test_what_was_told_is_not_told_again_and_what_was_not_told_is(serve: Serve, 
 
 
 @both_ways
-def test_a_deadline_that_passes_while_the_server_is_down_is_not_swallowed(serve: Serve, restart: Restart) -> None:
+def test_a_deadline_that_passes_while_the_server_is_down_is_not_swallowed(
+    serve: Serve, restart: Restart
+) -> None:
     server = serve()
     with HttpReceiver() as receiver:
         job = server.api().create(webhook_url=receiver.url, **every(2))
@@ -92,7 +96,11 @@ def test_of_the_reminders_that_passed_while_the_server_was_down_one_is_sent(serv
         server.ping(job, "fail")
         receiver.wait_for(1)
         server.stop()
-        for table, column in (("monitor_state", "remind_at"), ("monitor_state", "look_at"), ("watch", "look_at")):
+        for table, column in (
+            ("monitor_state", "remind_at"),
+            ("monitor_state", "look_at"),
+            ("watch", "look_at"),
+        ):
             server.change(f"UPDATE {table} SET {column} = {column} - 300000000")
         started_at = now()
         server.start()

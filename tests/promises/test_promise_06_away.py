@@ -10,19 +10,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
 
 from tests.conftest import Serve
 from tests.receivers import Answer, HttpReceiver, SmtpReceiver
-from tests.server import SECOND, Api, Server, every, now
+from tests.server import SECOND, Made, Server, every, now
 
 pytestmark = pytest.mark.promise(6)
 
 AWAY_SECONDS = 20
 DAY = 86_400
+REACHING: dict[str, Any] = {"allowed_networks": "127.0.0.0/8"}
 
 
 def freeze_for_a_while(server: Server) -> None:
@@ -43,59 +46,94 @@ def stop_and_start_later(server: Server) -> None:
     server.start()
 
 
-@pytest.mark.timeout(200)
-@pytest.mark.parametrize("go_away", [freeze_for_a_while, kill_and_start_later, stop_and_start_later])
-def test_healthy_jobs_raise_no_alarm_over_twenty_seconds_of_absence_and_a_dead_one_does(
-    serve: Serve, go_away: Callable[[Server], None]
-) -> None:
-    with HttpReceiver() as receiver, SmtpReceiver() as mailbox:
-        server = serve(smtp_url=mailbox.url)
-        api = server.api()
-        hook = {"webhook_url": receiver.url}
-        periods = {"5 s": 5, "10 s": 10, "30 s": 30}
-        often = {name: api.create(name, **hook, **every(of, grace_seconds=2)) for name, of in periods.items()}
-        hourly = api.create("an hour", **hook, **every(3600, grace_seconds=60))
-        lost = api.create("a day, due in the gap", **hook, **every(DAY, grace_seconds=10))
-        late = api.create("a day, a little late", **hook, **every(DAY, grace_seconds=10))
-        over = api.create("a day, in grace before the gap", **hook, **every(DAY, grace_seconds=10))
-        run = api.create("in a run", **hook, **every(DAY), longest_run_seconds=10)
-        dead = api.create("dead", **hook, **every(5, grace_seconds=2))
-        for job in (hourly, lost, late, over, run, dead):
-            server.ping(job)
-        with contextlib.ExitStack() as jobs:
-            for name, period in periods.items():
-                jobs.enter_context(pinging(server, often[name], period))
-            time.sleep(6)
-            server.ping(dead)
-            server.ping(run, "start")
-            expect_in(server, lost, 8)
-            expect_in(server, late, 15)
-            expect_in(server, over, -6)
-            went_at = now()
-            go_away(server)
-            came_at = now()
-            time.sleep(2)
-            server.ping(late)
-            server.ping(over)
-            server.ping(run)
-            time.sleep(max(0, came_at / SECOND + 14 - time.time()))
-        downs = [request.json() for request in receiver.requests]
-        mails = [mail.part("plain") for mail in mailbox.mails]
+WAYS = {"SIGSTOP": freeze_for_a_while, "kill -9": kill_and_start_later, "stop": stop_and_start_later}
 
-    # The dead one may rest on a ping that was lost: nobody could know.
-    assert [(down["monitor"]["name"], down["event"], down["reason"]) for down in downs] == [
-        ("dead", "monitor.down", "unconfirmed")
-    ]
-    assert {monitor["name"] for monitor in api.items("/monitors", status="down")} == {"dead"}
-    gaps = server.rows("SELECT * FROM gap")
-    assert any(gap["from_at"] <= went_at + SECOND and gap["until_at"] >= came_at - 5 * SECOND for gap in gaps)
-    [away] = [text for text in mails if "a day, due in the gap" in text]
-    assert "an hour" not in away
-    assert "5 s" not in away
+
+class Lived(NamedTuple):
+    """What came of an absence: alerts as (name, event, reason), names of what is down, mails, and whether a
+    gap of the ledger covers it."""
+
+    alerts: list[tuple[str, str, str]]
+    down: set[str]
+    mails: list[str]
+    is_in_ledger: bool
+
+
+@pytest.mark.timeout(200)
+def test_healthy_jobs_raise_no_alarm_over_twenty_seconds_of_absence_and_a_dead_one_does(
+    made: Made, tmp_path: Path
+) -> None:
+    # All three at once: they mostly wait.
+    with ThreadPoolExecutor(len(WAYS)) as lives:
+        lived = {
+            way: lives.submit(live_through, go_away, Server(tmp_path / way, made=made, **REACHING))
+            for way, go_away in WAYS.items()
+        }
+    for way, life in lived.items():
+        alerts, down, mails, is_in_ledger = life.result()
+        # The dead one may rest on a ping that was lost: nobody could know.
+        assert alerts == [("dead", "monitor.down", "unconfirmed")], way
+        assert down == {"dead"}, way
+        [away] = [text for text in mails if "a day, due in the gap" in text]
+        assert not [name for name in ("5 s", "an hour", "a little late") if name in away], way
+        assert is_in_ledger, way
+
+
+def live_through(go_away: Callable[[Server], None], server: Server) -> Lived:
+    """Jobs with intervals from 5 s to a day, and an absence that each of them meets in another way."""
+    with HttpReceiver() as receiver, SmtpReceiver() as mailbox:
+        server.environment["TOCSIN_SMTP_URL"] = mailbox.url
+        with server:
+            went_at, came_at = _live(go_away, server, receiver.url)
+            down = {monitor["name"] for monitor in server.api().items("/monitors", status="down")}
+        gaps = server.rows("SELECT * FROM gap")
+        alerts = [request.json() for request in receiver.requests]
+        mails = [mail.part("plain") for mail in mailbox.mails]
+    return Lived(
+        [(alert["monitor"]["name"], alert["event"], alert["reason"]) for alert in alerts],
+        down,
+        mails,
+        any(gap["from_at"] < went_at + SECOND and came_at - 5 * SECOND < gap["until_at"] for gap in gaps),
+    )
+
+
+def _live(go_away: Callable[[Server], None], server: Server, hook: str) -> tuple[int, int]:
+    api = server.api()
+    periods = {"5 s": 5, "10 s": 10, "30 s": 30}
+    often = {
+        name: api.create(name, webhook_url=hook, **every(of, grace_seconds=2)) for name, of in periods.items()
+    }
+    hourly = api.create("an hour", webhook_url=hook, **every(3600, grace_seconds=60))
+    lost, late, over = (
+        api.create(f"a day, {how}", webhook_url=hook, **every(DAY, grace_seconds=10))
+        for how in ("due in the gap", "a little late", "in grace before the gap")
+    )
+    run = api.create("in a run", webhook_url=hook, **every(DAY), longest_run_seconds=10)
+    dead = api.create("dead", webhook_url=hook, **every(5, grace_seconds=2))
+    for job in (hourly, lost, late, over, run, dead):
+        server.ping(job)
+    with contextlib.ExitStack() as jobs:
+        for name, period in periods.items():
+            jobs.enter_context(pinging(often[name], period))
+        time.sleep(6)
+        server.ping(dead)
+        server.ping(run, "start")
+        for job, due_in in ((lost, 8), (late, 15), (over, -6)):
+            expect_in(server, job, due_in)
+        went_at = now()
+        go_away(server)
+        came_at = now()
+        time.sleep(2)
+        for job in (late, over, run):
+            server.ping(job)
+        time.sleep(max(0, came_at / SECOND + 14 - time.time()))
+    return went_at, came_at
 
 
 @pytest.mark.timeout(150)
-def test_a_daily_ping_that_a_short_gap_may_have_lost_is_doubted_a_minute_later_and_says_so(serve: Serve) -> None:
+def test_a_daily_ping_that_a_short_gap_may_have_lost_is_doubted_a_minute_later_and_says_so(
+    serve: Serve,
+) -> None:
     with HttpReceiver() as receiver:
         server = serve()
         job = server.api().create(webhook_url=receiver.url, **every(DAY, grace_seconds=2))
@@ -129,7 +167,9 @@ def test_the_gap_of_a_stop_begins_when_the_first_ping_is_refused_though_deliveri
 
 
 @pytest.mark.parametrize("go", [Server.stop, Server.kill])
-def test_the_gap_of_a_start_ends_when_pings_are_taken_again(serve: Serve, go: Callable[[Server], object]) -> None:
+def test_the_gap_of_a_start_ends_when_pings_are_taken_again(
+    serve: Serve, go: Callable[[Server], object]
+) -> None:
     server = serve()
     go(server)
     with watching_for_refusal(server) as refused_at:
@@ -184,7 +224,7 @@ def expect_in(server: Server, monitor: dict[str, Any], seconds: float) -> None:
 
 
 @contextlib.contextmanager
-def pinging(server: Server, monitor: dict[str, Any], period: float) -> Iterator[None]:
+def pinging(monitor: dict[str, Any], period: float) -> Iterator[None]:
     """A healthy job: one ping each period, without retry."""
     over = threading.Event()
 
@@ -233,7 +273,3 @@ def watching_for_refusal(server: Server) -> Iterator[list[int]]:
 
 def _status(server: Server) -> str:
     return str(server.rows("SELECT status FROM monitor_state")[0]["status"])
-
-
-def _names(api: Api, **query: Any) -> set[str]:
-    return {monitor["name"] for monitor in api.items("/monitors", **query)}

@@ -180,7 +180,9 @@ async def test_the_first_start_ever_is_no_gap(store: SqliteStore) -> None:
 
 
 @pytest.mark.parametrize("is_clean", [True, False], ids=["stop", "kill"])
-async def test_a_restart_is_a_gap_from_the_last_mark_to_the_start(store: SqliteStore, is_clean: bool) -> None:
+async def test_a_restart_is_a_gap_from_the_last_mark_to_the_start(
+    store: SqliteStore, *, is_clean: bool
+) -> None:
     room = await Room.open(store)
     room.pass_(10)
     await room.tick()
@@ -315,7 +317,7 @@ async def stopped(room: Room, seconds: float) -> Room:
 OUTAGES = {"SIGSTOP": frozen, "kill -9": killed, "stop and start": stopped}
 
 
-def may_be_doubted(interval: int, grace: int, lost: bool, length: float) -> bool:
+def may_be_doubted(interval: int, grace: int, length: float, *, lost: bool) -> bool:
     """Whether a healthy job may be called down after an outage: it had a ping that was lost, and a gap under
     a minute waits for a minute only, which its next ping may need longer than."""
     return lost and length < MINUTE and interval + grace > MINUTE
@@ -366,7 +368,7 @@ async def _live_through_an_outage(
     for _ in range(2):
         await _pass_and_look(room, interval)
         await room.ping(job)
-    return room, may_be_doubted(interval, grace, lost > 0, length)
+    return room, may_be_doubted(interval, grace, length, lost=lost > 0)
 
 
 async def _pass_and_look(room: Room, seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from datetime import datetime
@@ -15,7 +16,7 @@ from tests.server import Api, Server, free_port
 
 pytestmark = pytest.mark.promise(8)
 
-TROUBLES = {
+TROUBLES: dict[str, tuple[Answer | int, ...]] = {
     "fails": (500, 502, 503, 200),
     "resets": (RESET, RESET, RESET, 200),
     "hangs": (HANG, HANG, HANG, 200),
@@ -27,19 +28,14 @@ TROUBLES = {
 def test_a_receiver_that_fails_three_times_gets_the_alert_and_every_attempt_is_shown(serve: Serve) -> None:
     server = serve(http_timeout_seconds=1)
     api = server.api()
-    receivers = {name: HttpReceiver(*answers) for name, answers in TROUBLES.items()}
-    jobs = {}
-    for name, receiver in receivers.items():
-        receiver.__enter__()
-        jobs[name] = api.create(name, webhook_url=receiver.url)
-        server.ping(jobs[name], "fail")
-    try:
+    with contextlib.ExitStack() as open_:
+        receivers = [open_.enter_context(HttpReceiver(*answers)) for answers in TROUBLES.values()]
+        jobs = [api.create(webhook_url=receiver.url) for receiver in receivers]
+        for job in jobs:
+            server.ping(job, "fail")
         server.wait_until(lambda: _count(server, "delivered") == len(jobs), "all are delivered", 60)
-    finally:
-        for receiver in receivers.values():
-            receiver.__exit__()
-    for name, receiver in receivers.items():
-        [item] = api.items("/notifications", monitor_id=jobs[name]["id"])
+    for job, receiver in zip(jobs, receivers, strict=True):
+        [item] = api.items("/notifications", monitor_id=job["id"])
         _check_attempts(api, item, receiver)
 
 

@@ -34,7 +34,7 @@ class Used(NamedTuple):
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Used]:
     with HttpReceiver(200, 500) as receiver, SmtpReceiver(login=("tocsin", MAIL_PASSWORD)) as mailbox:
-        settings = {
+        settings: dict[str, Any] = {
             "allowed_networks": "127.0.0.0/8",
             "log_level": "debug",
             "smtp_url": mailbox.url,
@@ -143,7 +143,14 @@ def test_a_key_is_stored_as_its_hash_and_hard_to_guess(used: Used) -> None:
 
 def test_no_api_and_no_command_shows_a_secret_again(used: Used) -> None:
     api = used.server.api(used.keys["tocsin"])
-    lists = ["/channels", "/keys", "/monitors", f"/monitors/{used.monitor['id']}", "/notifications", "/project"]
+    lists = [
+        "/channels",
+        "/keys",
+        "/monitors",
+        f"/monitors/{used.monitor['id']}",
+        "/notifications",
+        "/project",
+    ]
     shown = "".join(api.call("GET", path).text for path in lists)
     for row in used.server.rows("SELECT uid FROM notification"):
         shown += api.call("GET", f"/notifications/{row['uid']}").text
@@ -172,7 +179,7 @@ def test_a_revoked_key_works_no_more_within_a_second(used: Used) -> None:
 def test_another_key_than_the_datas_own_is_refused_at_start(used: Used) -> None:
     used.server.stop()
     used.server.environment["TOCSIN_SECRET_KEY"] = "another key, long enough"
-    with pytest.raises(AssertionError, match="(?i)key"):
+    with pytest.raises(AssertionError, match=r"(?i)key"):
         used.server.start()
     used.server.kill()
     del used.server.environment["TOCSIN_SECRET_KEY"]

@@ -1,4 +1,4 @@
-"""Promise 12: outgoing requests cannot reach inside. (test_outbound.py looks at each address and name.)"""
+"""Promise 12: outgoing requests cannot reach inside. test_outbound.py looks at each address and name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import Serve
 from tests.receivers import Answer, HttpReceiver
-from tests.server import Server
+from tests.server import Made, Server
 
 pytestmark = pytest.mark.promise(12)
 
@@ -35,9 +35,9 @@ INSIDE = [
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def closed(tmp_path_factory: pytest.TempPathFactory, made: Made) -> Iterator[Server]:
     """A server that may reach public addresses only."""
-    with Server(tmp_path_factory.mktemp("server")) as server:
+    with Server(tmp_path_factory.mktemp("server"), made=made) as server:
         yield server
 
 

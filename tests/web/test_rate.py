@@ -1,55 +1,59 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 
-import pytest
-import time_machine
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tocsin.web.rate import Rates
+from tocsin.web.rate import SECOND, Rates, Standing
 
-NOON = dt.datetime(2026, 3, 28, 12, 0, tzinfo=dt.UTC)
-
-
-@pytest.fixture
-def traveller() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOON, tick=False) as traveller:
-        yield traveller
+NOON = int(dt.datetime(2026, 3, 28, 12, 0, tzinfo=dt.UTC).timestamp())
 
 
-def test_a_request_over_the_minutes_limit_is_told_when_to_come_back(
-    traveller: time_machine.Traveller,
-) -> None:
+def count(
+    rates: Rates, second: float, caller: str = "key:1", per_minute: int = 100, per_day: int = 1_000
+) -> Standing:
+    return rates.count(caller, round(second * SECOND), per_minute=per_minute, per_day=per_day)
+
+
+def test_a_request_over_the_minutes_limit_is_told_when_to_come_back() -> None:
     rates = Rates()
-    standings = [rates.count("key:1", per_minute=3, per_day=100) for _ in range(4)]
+    standings = [count(rates, NOON + 10 * number, per_minute=3) for number in range(4)]
     assert [standing.minute.remaining for standing in standings] == [2, 1, 0, 0]
     assert [standing.exceeded is not None for standing in standings] == [False, False, False, True]
     exceeded = standings[-1].exceeded
     assert exceeded is not None
-    assert (exceeded.per, exceeded.limit) == ("minute", 3)
-    assert 1 <= exceeded.retry_after_seconds <= 121
+    assert (exceeded.per, exceeded.limit, exceeded.reset_at) == ("minute", 3, NOON + 60)
+    assert exceeded.retry_after_seconds == 30
+    assert count(rates, NOON + 59.9, per_minute=3).exceeded is not None
+    assert count(rates, NOON + 60, per_minute=3).exceeded is None
 
 
-def test_after_a_quiet_while_requests_pass_again(traveller: time_machine.Traveller) -> None:
+def test_what_was_refused_is_not_counted() -> None:
     rates = Rates()
-    for _ in range(4):
-        rates.count("key:1", per_minute=3, per_day=100)
-    traveller.shift(121)
-    assert rates.count("key:1", per_minute=3, per_day=100).exceeded is None
+    for _ in range(50):
+        count(rates, NOON, per_minute=1)
+    assert count(rates, NOON + 60, per_minute=1).exceeded is None
 
 
-def test_callers_do_not_share_a_limit(traveller: time_machine.Traveller) -> None:
+def test_callers_do_not_share_a_limit() -> None:
     rates = Rates()
-    assert rates.count("key:1", per_minute=1, per_day=100).exceeded is None
-    assert rates.count("key:2", per_minute=1, per_day=100).exceeded is None
+    assert count(rates, NOON, "key:1", per_minute=1).exceeded is None
+    assert count(rates, NOON, "key:2", per_minute=1).exceeded is None
 
 
-def test_the_day_ends_at_midnight_utc(traveller: time_machine.Traveller) -> None:
+def test_the_day_ends_at_midnight_utc() -> None:
     rates = Rates()
-    first, second = (rates.count("key:1", per_minute=100, per_day=1) for _ in range(2))
-    midnight = int((NOON + dt.timedelta(hours=12)).timestamp())
+    midnight = NOON + 12 * 3600
+    first, second = (count(rates, NOON, per_day=1) for _ in range(2))
     assert (first.day.reset_at, first.day.remaining) == (midnight, 0)
     assert second.exceeded is not None
     assert (second.exceeded.per, second.exceeded.retry_after_seconds) == ("day", 12 * 3600)
-    traveller.move_to(NOON + dt.timedelta(hours=12, seconds=1))
-    assert rates.count("key:1", per_minute=100, per_day=1).exceeded is None
+    assert count(rates, midnight, per_day=1).exceeded is None
+
+
+@given(st.lists(st.floats(0, 300), max_size=200).map(sorted), st.integers(1, 10))
+def test_never_more_than_the_limit_pass_in_any_59_seconds(times: list[float], limit: int) -> None:
+    rates = Rates()
+    passed = [at for at in times if count(rates, NOON + at, per_minute=limit).exceeded is None]
+    assert all(sum(start <= at < start + 59 for at in passed) <= limit for start in passed)

@@ -54,14 +54,29 @@ class About:
     parts: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _NOTHING)
 
 
-def route_options(about: About, operation: Operation) -> dict[str, Any]:
-    """What FastAPI is told of an operation besides its path and endpoint."""
+def document(about: About, operations: Sequence[Operation], version: str, server: str) -> dict[str, Any]:
+    """The OpenAPI document of an application that is reached at the address `server`."""
+    app = FastAPI(title=about.title, version=version, description=about.description)
+    for operation in operations:
+        app.add_api_route(operation.path, **_options(about, operation))
+    described = app.openapi()
+    described["servers"] = [{"url": server}]
+    described["components"] = {
+        "schemas": _schemas(about, operations),
+        "securitySchemes": {"key": dict(about.security)},
+    }
+    return described
+
+
+def _options(about: About, operation: Operation) -> dict[str, Any]:
+    """What FastAPI is told of an operation besides its path."""
     extra: dict[str, Any] = {"parameters": [*_path_parts(about, operation), *_query_parts(operation)]}
     if operation.takes:
         extra["requestBody"] = {"required": True, "content": _content("application/json", operation.takes)}
     if operation.needs_key:
         extra["security"] = [{"key": []}]
     return {
+        "endpoint": _nothing,
         "methods": [operation.method],
         "summary": operation.summary,
         "description": getdoc(operation.handler),
@@ -75,15 +90,9 @@ def route_options(about: About, operation: Operation) -> dict[str, Any]:
     }
 
 
-def document(app: FastAPI, about: About, operations: Sequence[Operation], server: str) -> dict[str, Any]:
-    """The OpenAPI document of an application, reached at the address `server`."""
-    described = app.openapi()
-    described["servers"] = [{"url": server}]
-    described["components"] = {
-        "schemas": _schemas(about, operations),
-        "securitySchemes": {"key": dict(about.security)},
-    }
-    return described
+async def _nothing() -> Response:
+    """Stands for a handler, whose arguments FastAPI would take for parameters."""
+    return Response()
 
 
 def _path_parts(about: About, operation: Operation) -> Iterable[dict[str, Any]]:

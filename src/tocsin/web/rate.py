@@ -1,31 +1,27 @@
-"""How often a key may ask. The numbers are the plan's; the headers are the dialect's."""
+"""How often somebody may ask. The numbers are the plan's; the headers are the dialect's."""
 
 from __future__ import annotations
 
-import time
-from functools import lru_cache
+from collections import deque
 from typing import NamedTuple
 
-from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter, RateLimiter, SlidingWindowCounterRateLimiter
-
-DAY = 86_400
+SECOND = 1_000_000
+MINUTE_SECONDS = 60
+DAY_SECONDS = 86_400
+# Whoever asks from ever new addresses must not fill the memory; forgetting everybody's counts is harmless.
+MOST_CALLERS = 100_000
 
 
 class Window(NamedTuple):
-    """One limit as it stands after a request. `per` is "minute" or "day", `reset_at` is Unix seconds."""
+    """One limit as it stands after a request. `per` is "minute" or "day"; `reset_at` (Unix seconds) is when
+    there is room again, which is `retry_after_seconds` away."""
 
     per: str
     limit: int
     remaining: int
     reset_at: int
+    retry_after_seconds: int
     is_exceeded: bool
-
-    @property
-    def retry_after_seconds(self) -> int:
-        """How long to wait, at least one second."""
-        return max(1, self.reset_at - int(time.time()))
 
 
 class Standing(NamedTuple):
@@ -43,33 +39,62 @@ class Standing(NamedTuple):
 
 
 class Rates:
-    """Counters of this process: a sliding minute, and a day that ends at 00:00 UTC."""
+    """Counts of this process: over the last 60 seconds, to the second, and over the day in UTC."""
 
     def __init__(self) -> None:
-        storage = MemoryStorage()
-        self._minute = SlidingWindowCounterRateLimiter(storage)
-        self._day = FixedWindowRateLimiter(storage)
+        self._callers: dict[str, _Counts] = {}
 
-    def count(self, caller: str, *, per_minute: int, per_day: int) -> Standing:
-        """Count one request of `caller`. One that breaks a limit is not counted by it."""
-        today = int(time.time()) // DAY
-        minute = _hit(self._minute, _per_minute(per_minute), caller)
-        day = _hit(self._day, _per_day(per_day), f"{caller}@{today}")
-        return Standing(minute, day._replace(reset_at=(today + 1) * DAY))
+    def count(self, caller: str, now: int, *, per_minute: int, per_day: int) -> Standing:
+        """Count one request at `now` (microseconds UTC), unless it breaks a limit."""
+        second = now // SECOND
+        counts = self._counts(caller)
+        counts.forget(second)
+        is_full = counts.in_minute >= per_minute, counts.in_day >= per_day
+        if not any(is_full):
+            counts.add(second)
+        minute_ends = (counts.seconds[0][0] if counts.seconds else second) + MINUTE_SECONDS
+        day_ends = (second // DAY_SECONDS + 1) * DAY_SECONDS
+        return Standing(
+            _window("minute", per_minute, counts.in_minute, minute_ends, second, is_exceeded=is_full[0]),
+            _window("day", per_day, counts.in_day, day_ends, second, is_exceeded=is_full[1]),
+        )
+
+    def _counts(self, caller: str) -> _Counts:
+        counts = self._callers.get(caller)
+        if counts is None:
+            if len(self._callers) >= MOST_CALLERS:
+                self._callers.clear()
+            counts = self._callers[caller] = _Counts()
+        return counts
 
 
-def _hit(limiter: RateLimiter, item: RateLimitItem, caller: str) -> Window:
-    passed = limiter.hit(item, caller)
-    stats = limiter.get_window_stats(item, caller)
-    per = item.GRANULARITY.name
-    return Window(per, item.amount, max(0, stats.remaining), int(stats.reset_time) + 1, not passed)
+class _Counts:
+    """One caller's requests: how many in each of the last seconds, and how many today."""
+
+    __slots__ = ("day", "in_day", "in_minute", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds: deque[list[int]] = deque()
+        self.in_minute = 0
+        self.day = 0
+        self.in_day = 0
+
+    def forget(self, second: int) -> None:
+        """Drop what lies before the last minute, and before today."""
+        while self.seconds and self.seconds[0][0] <= second - MINUTE_SECONDS:
+            self.in_minute -= self.seconds.popleft()[1]
+        if self.day != second // DAY_SECONDS:
+            self.day, self.in_day = second // DAY_SECONDS, 0
+
+    def add(self, second: int) -> None:
+        """One more."""
+        if self.seconds and self.seconds[-1][0] >= second:
+            self.seconds[-1][1] += 1
+        else:
+            self.seconds.append([second, 1])
+        self.in_minute += 1
+        self.in_day += 1
 
 
-@lru_cache
-def _per_minute(amount: int) -> RateLimitItem:
-    return RateLimitItemPerMinute(amount)
-
-
-@lru_cache
-def _per_day(amount: int) -> RateLimitItem:
-    return RateLimitItemPerDay(amount)
+def _window(per: str, limit: int, count: int, ends_at: int, now: int, *, is_exceeded: bool) -> Window:
+    return Window(per, limit, max(0, limit - count), ends_at, max(1, ends_at - now), is_exceeded)

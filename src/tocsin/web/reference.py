@@ -8,9 +8,9 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from tocsin.web.api import json_response
 from tocsin.web.openapi import About, Operation, document
@@ -21,14 +21,14 @@ from tocsin.web.sample import resolve, sample, type_words
 _KEPT = {"Cache-Control": "public, max-age=300"}
 
 
-def add_reference(
-    app: FastAPI, about: About, operations: Sequence[Operation], *, root: str, server: str
-) -> None:
-    """Serve /openapi.json, /docs and /postman.json below `root`; `server` is the API's base address."""
+def reference(
+    about: About, operations: Sequence[Operation], *, root: str, version: str, server: str
+) -> list[Route]:
+    """/openapi.json, /docs and /postman.json below `root`; `server` is the API's base address."""
 
     @cache
     def described() -> dict[str, Any]:
-        return document(app, about, operations, server)
+        return document(about, operations, version, server)
 
     async def openapi(_: Request) -> Response:
         return json_response(described(), headers=_KEPT)
@@ -39,8 +39,11 @@ def add_reference(
     async def postman(_: Request) -> Response:
         return json_response(collection(described()), headers=_KEPT)
 
-    for name, endpoint in (("openapi.json", openapi), ("docs", docs), ("postman.json", postman)):
-        app.add_route(f"{root}/{name}", endpoint, methods=["GET"], include_in_schema=False)
+    return [
+        Route(f"{root}/openapi.json", openapi),
+        Route(f"{root}/docs", docs),
+        Route(f"{root}/postman.json", postman),
+    ]
 
 
 def chapters(described: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -16,6 +16,10 @@ def iso(at: int) -> str:
     return f"{_to_the_second(seconds)}.{rest // 1000:03d}Z"
 
 
+# For times that are shown again and again, such as a monitor's creation.
+iso_kept = lru_cache(maxsize=16_384)(iso)
+
+
 def iso_or_none(at: int | None) -> str | None:
     """As `iso`; None stays None."""
     return None if at is None else iso(at)

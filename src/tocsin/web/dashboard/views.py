@@ -76,7 +76,9 @@ class _Views:
         """Mail a link, and say the same whether there is such an account or not."""
         fields = await form(request, self._services)
         caller = f"link:{self._services.client(request)}"
-        standing = self._services.rates.count(caller, per_minute=_LINKS_PER_MINUTE, per_day=_LINKS_PER_DAY)
+        standing = self._services.rates.count(
+            caller, self._services.now(), per_minute=_LINKS_PER_MINUTE, per_day=_LINKS_PER_DAY
+        )
         if standing.exceeded:
             raise TroubleError(too_often(standing.exceeded))
         await self._manage.send_sign_in_link(fields.get("email", ""))

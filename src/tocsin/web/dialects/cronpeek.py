@@ -26,7 +26,7 @@ from tocsin.web.api import Call, Visit, assemble, json_response
 from tocsin.web.dialect import Claim, Credential, Dialect, PingAnswer, Pings, Reply
 from tocsin.web.openapi import About, Operation
 from tocsin.web.payload import read_object
-from tocsin.web.reference import add_reference
+from tocsin.web.reference import reference
 from tocsin.web.services import Services
 from tocsin.web.times import iso, iso_or_none
 from tocsin.web.trouble import STATUSES, Trouble, TroubleError, too_often
@@ -145,7 +145,10 @@ async def create_account(visit: Visit) -> Response:
     if own:
         return json_response(own, 201)
     standing = services.rates.count(
-        f"sign-up:{services.client(request)}", per_minute=SIGN_UPS_PER_MINUTE, per_day=SIGN_UPS_PER_DAY
+        f"sign-up:{services.client(request)}",
+        services.now(),
+        per_minute=SIGN_UPS_PER_MINUTE,
+        per_day=SIGN_UPS_PER_DAY,
     )
     if standing.exceeded:
         raise TroubleError(too_often(standing.exceeded))
@@ -223,7 +226,7 @@ def ping_reply(answer: PingAnswer) -> Reply:
     return _ping_reply(answer.monitor_name, answer.status)
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _ping_reply(name: str, status: str) -> Reply:
     return Reply(200, JSON, orjson.dumps({"ok": True, "monitor": name, "status": status}))
 
@@ -284,9 +287,9 @@ def _list(monitors: Sequence[Monitor], now: int) -> bytes:
 
 
 def _build(services: Services) -> ASGIApp:
-    app = assemble(DIALECT, services, ABOUT, OPERATIONS)
-    add_reference(app, ABOUT, OPERATIONS, root="", server=f"{services.public_url}/{DIALECT.name}")
-    return app
+    server = f"{services.public_url}/{DIALECT.name}"
+    pages = reference(ABOUT, OPERATIONS, root="", version=services.version, server=server)
+    return assemble(DIALECT, services, OPERATIONS, pages)
 
 
 ABOUT = About(

@@ -12,7 +12,7 @@ from tocsin.web.dialects.tocsin import channels, history, monitors, notification
 from tocsin.web.dialects.tocsin.answers import PROBLEM
 from tocsin.web.dialects.tocsin.shapes import Problem
 from tocsin.web.openapi import About, Operation
-from tocsin.web.reference import add_reference
+from tocsin.web.reference import reference
 from tocsin.web.services import Services
 
 ROOT = "/api/tocsin/v1"
@@ -45,6 +45,5 @@ OPERATIONS: tuple[Operation, ...] = tuple(
 
 def build(dialect: Dialect, services: Services) -> ASGIApp:
     """The application."""
-    app = assemble(dialect, services, ABOUT, OPERATIONS)
-    add_reference(app, ABOUT, OPERATIONS, root=ROOT, server=services.public_url)
-    return app
+    pages = reference(ABOUT, OPERATIONS, root=ROOT, version=services.version, server=services.public_url)
+    return assemble(dialect, services, OPERATIONS, pages)

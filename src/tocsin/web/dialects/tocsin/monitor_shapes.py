@@ -22,7 +22,7 @@ from tocsin.web.dialects.tocsin.shapes import (
     Time,
     Uid,
 )
-from tocsin.web.times import iso, iso_or_none
+from tocsin.web.times import iso_kept, iso_or_none
 
 Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^\S+$")]
 ShownStatus = Literal["new", "up", "late", "down", "paused"]
@@ -173,7 +173,7 @@ def item(
         "status": monitor.shown_status(now),
         "is_running": monitor.is_running,
         "reason": monitor.reason,
-        "since_at": iso(monitor.since_at),
+        "since_at": iso_kept(monitor.since_at),
         "schedule_kind": monitor.schedule_kind,
         "schedule_expression": monitor.schedule_expression,
         "timezone": monitor.timezone,
@@ -197,8 +197,8 @@ def item(
         "ping_count": monitor.ping_count,
         "last_alert_at": iso_or_none(monitor.last_alert_at),
         "snoozed_until": iso_or_none(monitor.snoozed_until) if monitor.is_snoozed(now) else None,
-        "created_at": iso(monitor.created_at),
-        "updated_at": iso(monitor.updated_at),
+        "created_at": iso_kept(monitor.created_at),
+        "updated_at": iso_kept(monitor.updated_at),
     }
 
 
