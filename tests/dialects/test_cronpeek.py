@@ -16,9 +16,9 @@ from tests.receivers import HttpReceiver
 from tocsin.domain.monitor import Policy, State, Status
 from tocsin.domain.ping import Kind
 from tocsin.domain.schedule import parse_schedule
+from tocsin.engine.intake import Answer
 from tocsin.store import tables
 from tocsin.store.sqlite import SqliteStore
-from tocsin.web.dialect import PingAnswer
 from tocsin.web.dialects import cronpeek
 
 MONITORS = "/api/v1/monitors"
@@ -259,11 +259,9 @@ async def test_a_monitor_made_elsewhere_shows_the_longest_distance_of_its_schedu
     assert shown["schedule"] == 3 * 86400
 
 
-def answer(status: Status, name: str = "Nightly DB Backup") -> PingAnswer:
+def answer(status: Status, name: str = "Nightly DB Backup") -> Answer:
     policy = Policy(parse_schedule("interval", "60", "UTC"), 60)
-    return PingAnswer(
-        name, status, State(status=status), Kind.SUCCESS, None, 1, duplicate=False, policy=policy
-    )
+    return Answer("cronpeek", name, policy, State(status=status), Kind.SUCCESS, 1, None)
 
 
 @pytest.mark.parametrize("status", [Status.UP, Status.PAUSED])

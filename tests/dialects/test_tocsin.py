@@ -16,9 +16,9 @@ from tests.server import Api, Server
 from tocsin.domain.monitor import SECOND, Policy, State, Status
 from tocsin.domain.ping import Kind
 from tocsin.domain.schedule import parse_schedule
+from tocsin.engine.intake import Answer
 from tocsin.store import tables
 from tocsin.store.sqlite import SqliteStore
-from tocsin.web.dialect import PingAnswer
 from tocsin.web.dialects.tocsin import answers
 
 ROOT = "/api/tocsin/v1"
@@ -416,10 +416,10 @@ async def test_a_method_that_is_not_there_names_those_that_are(native: Caller) -
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
 
 
-def ping_answer(**changes: Any) -> PingAnswer:
+def ping_answer(**changes: Any) -> Answer:
     state = State(status=Status.UP, due_at=1_774_663_212_000_000)
     policy = Policy(parse_schedule("interval", "60", "UTC"), 60)
-    plain = PingAnswer('a "job"', Status.UP, state, Kind.SUCCESS, None, 1, duplicate=False, policy=policy)
+    plain = Answer("tocsin", 'a "job"', policy, state, Kind.SUCCESS, 1, None)
     return plain._replace(**changes)
 
 

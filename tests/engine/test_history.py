@@ -339,6 +339,23 @@ def test_a_late_log_after_hundreds_of_logs_forgets_neither_the_deadline_nor_the_
     assert job.words == ["0 new-up", "120 up-down"]
 
 
+def test_a_late_log_among_hundreds_of_logs_forgets_no_outage_that_followed(shelf: Shelf) -> None:
+    job = Job(shelf)
+    job.take(Said(0), *(Said(1 + number / 100, Kind.LOG) for number in range(400)), Said(140))
+    job.take(Said(6, Kind.LOG))
+    assert job.words == ["0 new-up", "120 up-down", "140 down-up"]
+    assert job.outbox == ["monitor.down pending", "monitor.up pending"]
+
+
+def test_a_late_log_leaves_a_down_that_the_watcher_decided(shelf: Shelf) -> None:
+    job = Job(shelf)
+    job.take(Said(0), Said(90, Kind.LOG))
+    job.look(130)
+    job.take(Said(80, Kind.LOG))
+    assert (job.words, job.outbox) == (["0 new-up", "120 up-down"], ["monitor.down pending"])
+    assert job.stored.state.status is Status.DOWN
+
+
 def test_a_deadline_is_kept_when_the_success_that_set_it_is_stored_no_more(shelf: Shelf) -> None:
     job = Job(shelf)
     job.take(Said(0), *(Said(1 + number, Kind.LOG) for number in range(5)))

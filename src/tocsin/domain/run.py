@@ -12,11 +12,15 @@ Runs = tuple[Run, ...]
 
 
 def open_run(policy: Policy, runs: Runs, start: Ping) -> Runs:
-    """The open runs after a start. A second start with the same run id begins that run anew."""
+    """The open runs after a start. A second start with the same run id begins that run anew; so does one
+    without an id, where no limit has to be watched: an end could only ever end the later one."""
     limit_at = None
     if policy.longest_run_seconds is not None:
         limit_at = start.arrived_at + policy.longest_run_seconds * SECOND
-    kept = [run for run in _remembered(runs, start.arrived_at) if run.id is None or run.id != start.run_id]
+    remembered = _remembered(runs, start.arrived_at)
+    kept = [
+        run for run in remembered if run.id != start.run_id or (run.id is None and run.limit_at is not None)
+    ]
     return _bounded([*kept, Run(start.run_id, start.arrived_at, limit_at)])
 
 
@@ -49,6 +53,10 @@ def relimit(policy: Policy, runs: Runs, at: int) -> Runs:
     return tuple(
         Run(run.id, run.started_at, limit_at if limit_at > at else None) for run, limit_at in limited
     )
+
+
+def _is_watched_alone(run: Run) -> bool:
+    return run.id is None and run.limit_at is not None
 
 
 def swap(runs: Runs, old: Run, new: Run) -> Runs:

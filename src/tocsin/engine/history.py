@@ -107,7 +107,7 @@ def _refold(
 ) -> _Refolded:
     """Fold the window, and decide what had been decided: not more, since newer pings may wait."""
     older = [each for each in window.older if each.arrived_at >= control_at]
-    state = _state_before(connection, tracked, (*older, ping)[0].arrived_at, control_at)
+    state = _state_before(connection, tracked, (*older, ping)[0].arrived_at)
     end = _next_end(window.newer, ping)
     flips: list[Flip] = []
     durations: dict[int, int | None] = {}
@@ -135,7 +135,7 @@ def _next_end(newer: Sequence[Ping], ping: Ping) -> Ping | None:
     return next((each for each in ends if each.run_id == ping.run_id), None)
 
 
-def _state_before(connection: Connection, tracked: Tracked, first_at: int, control_at: int) -> State:
+def _state_before(connection: Connection, tracked: Tracked, first_at: int) -> State:
     """The state before the window's first ping, as far as flips and what is known now tell it."""
     policy, known = tracked.policy, tracked.state
     state = State()
@@ -149,7 +149,7 @@ def _state_before(connection: Connection, tracked: Tracked, first_at: int, contr
     if known.last_success_at is None or known.last_success_at >= first_at:
         return state
     state = state._replace(last_success_at=known.last_success_at)
-    if known.due_at is None or known.last_success_at < control_at:
+    if known.due_at is None:
         return state
     deadline_at = known.due_at + policy.grace_seconds * SECOND if state.status is Status.UP else None
     return state._replace(due_at=known.due_at, deadline_at=deadline_at)

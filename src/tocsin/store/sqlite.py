@@ -41,6 +41,7 @@ def sqlite_engine(path: Path, cache_kb: int = READER_CACHE_KB) -> Engine:
         f"sqlite:///{path}",
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,  # error texts end in the log, and what is bound may be a secret
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "cached_statements": 512},
     )
 

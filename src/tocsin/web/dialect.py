@@ -17,8 +17,8 @@ from typing import Literal, NamedTuple
 from starlette.types import ASGIApp
 
 from tocsin.domain.errors import Code
-from tocsin.domain.monitor import Policy, State
-from tocsin.domain.ping import Kind, Reading, Signal, read_plain
+from tocsin.domain.ping import Reading, Signal, read_plain
+from tocsin.engine.intake import Answer
 from tocsin.web import dialects
 from tocsin.web.rate import Standing
 from tocsin.web.services import Services
@@ -33,23 +33,6 @@ class Reply(NamedTuple):
     body: bytes
 
 
-class PingAnswer(NamedTuple):
-    """What became of one stored ping; `state` is the monitor's after it, `policy` its rules.
-
-    `status` is the stored word ("up", "paused", …). `duration_ms` is set where a start came before or the
-    sender said it.
-    """
-
-    monitor_name: str
-    status: str
-    state: State
-    kind: Kind
-    duration_ms: int | None
-    arrived_at: int
-    duplicate: bool
-    policy: Policy
-
-
 @dataclass(frozen=True, slots=True)
 class Pings:
     """How a dialect answers on ping paths (web/ping.py asks it; a stored token's own dialect answers).
@@ -60,7 +43,7 @@ class Pings:
     """
 
     paths: tuple[str, ...]
-    reply: Callable[[PingAnswer], Reply]
+    reply: Callable[[Answer], Reply]
     refuse: Callable[[int], Reply]
     token_shape: re.Pattern[str] | None = None
     read: Callable[[Signal], Reading | None] = read_plain

@@ -20,7 +20,7 @@ from limits.strategies import FixedWindowRateLimiter
 from tocsin.domain.ping import Signal
 from tocsin.engine.intake import Answer, Full, Intake
 from tocsin.web.address import Network, client_address
-from tocsin.web.dialect import Dialect, PingAnswer, Reply
+from tocsin.web.dialect import Dialect, Reply
 
 LONGEST_TOKEN = 64
 METHODS = (b"GET", b"POST", b"HEAD")
@@ -115,21 +115,7 @@ class PingLane:
         return client_address(peer, b",".join(values).decode("latin-1"), self._trusted)
 
     def _accepted(self, answer: Answer, method: str) -> bytes:
-        state = answer.state
-        face = self._dialects[answer.dialect].pings
-        reply = face.reply(
-            PingAnswer(
-                answer.monitor_name,
-                state.status,
-                state,
-                answer.kind,
-                answer.duration_ms,
-                answer.arrived_at,
-                duplicate=False,
-                policy=answer.policy,
-            )
-        )
-        return render(reply, method)
+        return render(self._dialects[answer.dialect].pings.reply(answer), method)
 
     def _not_found(self, signal: Signal, target: Target) -> bytes:
         is_within_limit = self._unknown.hit(self._unknown_limit, signal.address)

@@ -46,6 +46,8 @@ PING = tuple(column.name for column in tables.ping.columns)
 
 _STATUS = {status.value: status for status in Status}
 _REASON: dict[str | None, Reason | None] = {None: None, **{reason.value: reason for reason in Reason}}
+_STATUS_WORD = {status: word for word, status in _STATUS.items()}
+_REASON_WORD = {reason: word for word, reason in _REASON.items()}
 
 
 def _columns(alias: str, names: Iterable[str]) -> str:
@@ -229,4 +231,16 @@ def _runs(text: str) -> tuple[Run, ...]:
 def _state_row(one: Tracked, look_at: int | None) -> Row:
     state = one.state
     runs = orjson.dumps([tuple(run) for run in state.runs]).decode() if state.runs else None
-    return (one.monitor_id, *state[:11], runs, *state[12:], look_at, one.last_ping_id)
+    # Words, not members: sqlite3 binds a plain str at once, and looks for an adapter for anything else.
+    status, reason = _STATUS_WORD[state.status], _REASON_WORD[state.reason]
+    return (
+        one.monitor_id,
+        status,
+        state.version,
+        reason,
+        *state[3:11],
+        runs,
+        *state[12:],
+        look_at,
+        one.last_ping_id,
+    )

@@ -21,9 +21,10 @@ from starlette.types import ASGIApp
 
 from tocsin.domain.errors import Code, TocsinError, invalid
 from tocsin.domain.record import Monitor
+from tocsin.engine.intake import Answer
 from tocsin.engine.manage.monitors import MonitorDraft, MonitorQuery, MonitorRef
 from tocsin.web.api import Call, Visit, assemble, json_response
-from tocsin.web.dialect import Claim, Credential, Dialect, PingAnswer, Pings, Reply
+from tocsin.web.dialect import Claim, Credential, Dialect, Pings, Reply
 from tocsin.web.openapi import About, Operation
 from tocsin.web.payload import read_object
 from tocsin.web.reference import reference
@@ -221,9 +222,9 @@ def ping_refusal(status: int) -> Reply:
     return refuse(Trouble(status, _PING_TEXTS.get(status, "The ping was not stored.")))
 
 
-def ping_reply(answer: PingAnswer) -> Reply:
+def ping_reply(answer: Answer) -> Reply:
     """What a job reads after its ping was stored; ok for a paused monitor, too."""
-    return _ping_reply(answer.monitor_name, answer.status)
+    return _ping_reply(answer.monitor_name, answer.state.status)
 
 
 @lru_cache(maxsize=16_384)

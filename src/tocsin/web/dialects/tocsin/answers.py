@@ -9,7 +9,8 @@ from typing import Any
 
 import orjson
 
-from tocsin.web.dialect import PingAnswer, Reply
+from tocsin.engine.intake import Answer
+from tocsin.web.dialect import Reply
 from tocsin.web.rate import Standing
 from tocsin.web.times import iso
 from tocsin.web.trouble import Trouble
@@ -52,13 +53,13 @@ def rate_headers(standing: Standing) -> dict[str, str]:
     }
 
 
-def ping_reply(answer: PingAnswer) -> Reply:
+def ping_reply(answer: Answer) -> Reply:
     """What a job reads after its ping was stored; put together by hand, since every ping asks for it."""
     due_at, duration_ms = answer.state.due_at, answer.duration_ms
     expected = "null" if due_at is None else f'"{iso(due_at)}"'
     duration = "null" if duration_ms is None else duration_ms
     body = (
-        f'{{"ok":true,"status":"{answer.status}","monitor":{_quoted(answer.monitor_name)},'
+        f'{{"ok":true,"status":"{answer.state.status}","monitor":{_quoted(answer.monitor_name)},'
         f'"next_expected_at":{expected},"duration_ms":{duration}}}'
     )
     return Reply(200, JSON, body.encode())
