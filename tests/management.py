@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Table, func, select
 from tests.engine_room import Hands
 from tocsin.channels import Tools as ChannelTools
 from tocsin.channels import load_senders
+from tocsin.domain.monitor import Gap
 from tocsin.domain.plan import PRESETS
 from tocsin.domain.project import Actor
 from tocsin.domain.record import Monitor
@@ -55,6 +56,7 @@ class Office:
         self.plans = PRESETS[plans]
         self.letters: list[Letter] = []
         self.wakes = 0
+        self.gaps: tuple[Gap, ...] = ()
         self.outbound = Outbound([ip_network("127.0.0.0/8")], 2.0)
         self.manage = Manage(
             Tools(
@@ -69,6 +71,7 @@ class Office:
                 voice_of=lambda: Voice("http://tocsin", None),
                 mail=self._mail,
                 signup_open=signup_open,
+                gaps=lambda: self.gaps,
             )
         )
 

@@ -75,6 +75,11 @@ MALFORMED = [
     "https://[nonsense]",
     "https://example.com/\r\nHost: inside",
     "https://\uff11\uff12\uff17.0.0.1",  # full-width digits
+    "https://xn--ls8h.la/",
+    "https://xn--/",
+    "https://a..b/",
+    "https://.a/",
+    f"https://{'a' * 64}.test/",
 ]
 
 
@@ -233,8 +238,8 @@ async def test_a_name_that_does_not_resolve_is_accepted_when_saved_and_judged_wh
         await guarded.request("POST", "https://receiver.test/hook")
 
 
-@pytest.mark.parametrize("url", ["https://a..b/", f"https://{'a' * 64}.test/"])
-async def test_a_name_that_no_resolver_takes_does_not_resolve(url: str, outbound: Outbound) -> None:
+async def test_a_name_that_no_resolver_takes_does_not_resolve(outbound: Outbound) -> None:
+    url = f"https://{'a.' * 130}test/"
     await outbound.check(url)
     with pytest.raises(Unreachable, match="does not resolve"):
         await outbound.request("POST", url)

@@ -11,7 +11,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import structlog
 import uvicorn
 import uvloop
 from setproctitle import setproctitle
+from typing_extensions import override
 
 from tocsin import __version__
 from tocsin.channels import SmtpConfig, load_senders
@@ -58,14 +59,15 @@ from tocsin.web.services import Services
 SILENCE = 3600 * SECOND
 BACKLOG = 4_096
 SPARE_DESCRIPTORS = 256
-DRAIN_SECONDS = 10
+DRAIN_SECONDS = 3
+DELIVERY_SECONDS = 5
 SLACK_SECONDS = 5
 DATABASE_SECONDS = 5
 LATE_TICK = 5 * SECOND
 # The writer asks for the interpreter lock some times a batch; at the default of 5 ms it would wait most of
 # its time for the event loop to let go.
 SWITCH_SECONDS = 0.0005
-GARBAGE_THRESHOLDS = (50_000, 20, 50)
+GARBAGE_THRESHOLDS = (10_000, 10, 10)
 
 log = structlog.get_logger()
 
@@ -143,8 +145,8 @@ class App:
         await self.ledger.open()
         _calm_garbage_collector()
         server = self._server()
+        watching = self._begin(self.watch.run())
         self._begin(self.ledger.run())
-        self._begin(self.watch.run())
         self._begin(self.dispatch.run())
         self._begin(self.away.run())
         self._begin(self.prune.run())
@@ -152,6 +154,7 @@ class App:
         self._duties = len(self._tasks)
         try:
             await self._greet()
+            server.on_signal = lambda: self._begin(self._wind_down(server, watching), name="wind down")
             await server.serve(sockets=[self._listener])
         finally:
             await self._stop()
@@ -188,14 +191,22 @@ class App:
         if not any(task.get_name() == "reanchor" for task in self._tasks):
             self._begin(self.reanchor.run(size), name="reanchor")
 
-    def _begin(self, work: Coroutine[Any, Any, None], name: str | None = None) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None], name: str | None = None) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _wind_down(self, server: _Server, watching: asyncio.Task[None]) -> None:
+        """Deliveries under way end first, while pings are still taken; then nothing is decided any more, and
+        the doors close: the gap of this stop begins here."""
+        await self.dispatch.stop()
+        watching.cancel()
+        self.ledger.end()
+        server.should_exit = True
 
     async def _stop(self) -> None:
         await self.intake.drain()
-        await self.dispatch.stop()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -203,7 +214,7 @@ class App:
         await self.outbound.close()
         await self.store.close()
 
-    def _server(self) -> uvicorn.Server:
+    def _server(self) -> _Server:
         lane = PingLane(self.intake, self.dialects, _ping_config(self._settings))
         limits = ConnectionLimits(
             self._settings.request_timeout_seconds, connections=_raise_descriptor_limit()
@@ -212,6 +223,7 @@ class App:
             self._front(),
             http=protocol_factory(lane, limits, lambda: self.ledger.deaf("refused")),  # type: ignore[arg-type]
             loop="none",
+            ws="none",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -250,10 +262,8 @@ class App:
             return Readiness(database=False, engine=False, lag_seconds=0.0)
         now = self.clock.now()
         lag = max(0, now - look_at) / SECOND if look_at is not None else 0.0
-        is_ticking = now - self.ledger.ticked_at < LATE_TICK
-        return Readiness(
-            database=True, engine=is_ticking and len(self._tasks) >= self._duties, lag_seconds=lag
-        )
+        is_alive = now - self.ledger.ticked_at < LATE_TICK and len(self._tasks) >= self._duties
+        return Readiness(database=not self.ledger.is_deaf, engine=is_alive, lag_seconds=lag)
 
     async def _readings(self) -> list[Reading]:
         outbox = await self.store.read(outbox_summary)
@@ -327,6 +337,7 @@ def _dispatch_config(settings: Settings) -> DispatchConfig:
         slow_kinds={"email": settings.smtp_timeout_seconds + SLACK_SECONDS},
         digest_threshold=settings.digest_threshold,
         alone=True,
+        stop_seconds=DELIVERY_SECONDS,
     )
 
 
@@ -338,6 +349,7 @@ def _ping_config(settings: Settings) -> PingConfig:
 
 def _configure_log(level: str) -> None:
     """One line an event, a machine word first; standard error, so that standard output is for people."""
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -353,12 +365,24 @@ def _configure_log(level: str) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, told to stop by our signal handlers: its own would end the process before we have drained."""
 
+    on_signal: Callable[[], object]
+    _is_told = False
+
+    @override
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self._stop)
         yield
+
+    def _stop(self) -> None:
+        """Wind down; told a second time, leave at once."""
+        if self._is_told:
+            self.should_exit = self.force_exit = True
+        else:
+            self._is_told = True
+            self.on_signal()
 
 
 def _calm_garbage_collector() -> None:

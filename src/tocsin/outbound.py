@@ -41,7 +41,8 @@ IDLE_IN_ALL = 256
 IDLE_SECONDS = 30.0
 
 _PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(rb"[a-z0-9._-]+|[0-9a-f:.]+(%[a-z0-9]+)?")
+_LABEL = rb"[a-z0-9_-]{1,63}"
+_HOST = re.compile(rb"%b(\.%b)*\.?|[0-9a-f:.]*:[0-9a-f:.]*(%%[a-z0-9]+)?" % (_LABEL, _LABEL))
 _ONLY_HTTPS = "it must be an https address; plain http is for TOCSIN_ALLOWED_NETWORKS only"
 
 
@@ -297,9 +298,10 @@ class _Idle:
 def _parse(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
+        host = parsed.host  # decodes xn--; what no name can be made of is a ValueError
     except (httpx.InvalidURL, ValueError):
         raise Forbidden("it is not a valid address") from None
-    if parsed.scheme not in _PORTS or not parsed.host:
+    if parsed.scheme not in _PORTS or not host:
         raise Forbidden("it must be an address such as https://example.com/alerts")
     if parsed.userinfo:
         raise Forbidden("it must not hold a user name or a password")

@@ -111,3 +111,9 @@ def test_a_mail_server_is_greeted(tocsin: Tocsin, healthy: Path, monkeypatch: py
         monkeypatch.setenv("TOCSIN_SMTP_URL", mails.url)
         assert "answers" in tocsin("doctor").out
     assert wrong(tocsin("doctor").out) == ["mail"]
+
+
+def test_an_address_is_told_only_where_it_was_set(tocsin: Tocsin, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "http://" not in tocsin("doctor").out.splitlines()[0]
+    monkeypatch.setenv("TOCSIN_PUBLIC_URL", "https://tocsin.example.com")
+    assert "at https://tocsin.example.com" in tocsin("doctor").out

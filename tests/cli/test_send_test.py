@@ -65,3 +65,13 @@ def test_no_mail_server_is_told(tocsin: Tocsin) -> None:
 def test_an_unknown_channel_is_told(tocsin: Tocsin) -> None:
     tocsin("key", "create", "--dialect", "tocsin")
     assert "there is no channel c9" in tocsin("send-test", "c9").err
+
+
+def test_a_key_that_does_not_fit_is_named(
+    tocsin: Tocsin, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tocsin("key", "create", "--dialect", "tocsin")
+    add_channel(data, "https://example.com")
+    monkeypatch.setenv("TOCSIN_SECRET_KEY", "x" * 32)
+    ended = tocsin("send-test", "c1")
+    assert (ended.status, "TOCSIN_SECRET_KEY" in ended.err, "secret.key" in ended.err) == (1, True, True)

@@ -186,3 +186,24 @@ async def test_nobody_acts_in_a_strangers_project(office: Office) -> None:
     with pytest.raises(TocsinError) as caught:
         await office.manage.act_as(me, stranger.project_uid)
     assert caught.value.code is Code.NOT_FOUND
+
+
+async def test_a_setup_link_makes_no_second_account(office: Office) -> None:
+    raw = raw_of(await office.manage.setup_link())
+    await office.manage.create_account("me@example.com", "cronpeek", from_loopback=True)
+    for attempt in (
+        lambda: office.manage.link_purpose(raw),
+        lambda: office.manage.set_up(raw, "thief@example.com"),
+        lambda: office.manage.set_up(raw, "me@example.com"),
+    ):
+        with pytest.raises(TocsinError, match="an account already") as caught:
+            await attempt()
+        assert caught.value.code is Code.CONFLICT
+    assert await office.count(tables.account) == 1
+
+
+async def test_a_key_with_an_owner_ends_the_setup_link_too(office: Office) -> None:
+    raw = raw_of(await office.manage.setup_link())
+    await office.key(email="me@example.com")
+    with pytest.raises(TocsinError, match="an account already"):
+        await office.manage.set_up(raw, "thief@example.com")

@@ -3,15 +3,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from tests.management import Office
 from tests.receivers import HttpReceiver
 from tocsin.domain.channel import Outcome
 from tocsin.domain.errors import Code, TocsinError
 from tocsin.domain.project import Actor
-from tocsin.domain.record import ChannelView
+from tocsin.domain.record import ChannelView, Monitor
 from tocsin.store import tables
+from tocsin.store.alerts import read_watched
+from tocsin.store.routing import find_recipients
 from tocsin.store.sqlite import SqliteStore
 
 HOOK = "https://hooks.slack.com/services/T000/B000/secret"
@@ -211,3 +213,61 @@ async def test_a_test_that_is_refused_verifies_nothing(office: Office, actor: Ac
         receipt = await office.manage.test_channel(actor, channel.uid)
     assert (receipt.outcome, receipt.code) == (Outcome.REFUSED, 403)
     assert (await office.manage.channel(actor, channel.uid)).verified_at is None
+
+
+async def recipients(office: Office, monitor: Monitor) -> list[int]:
+    """The channels that would be told of a monitor."""
+
+    def read(connection: Connection) -> list[int]:
+        watched = read_watched(connection, [monitor.id])
+        return [one.channel_id for one in find_recipients(connection, watched.values())[monitor.id]]
+
+    return await office.store.read(read)
+
+
+async def test_where_anybody_signs_up_a_strangers_mailbox_is_asked_before_it_is_told(
+    store: SqliteStore,
+) -> None:
+    office = Office(store, signup_open=True)
+    actor = await office.actor("cronpeek")
+    monitor = await office.monitor(actor, mail="Victim@example.com", fan_out=False)
+    await office.manage.settle()
+    assert await recipients(office, monitor) == []
+    [letter] = office.letters
+    assert (letter.to, await office.manage.link_purpose(letter.link)) == (
+        "Victim@example.com",
+        "verify-channel",
+    )
+    await office.manage.confirm(letter.link)
+    assert await recipients(office, monitor) == [monitor.mail_channel_id]
+    await office.manage.update_monitor(actor, monitor.id, {"mail": "other@example.com"})
+    await office.manage.settle()
+    assert [letter.to for letter in office.letters] == ["Victim@example.com", "other@example.com"]
+    await office.close()
+
+
+async def test_a_members_own_mailbox_needs_no_second_link(store: SqliteStore) -> None:
+    office = Office(store, signup_open=True)
+    made = await office.manage.create_account("me@example.com", "cronpeek", from_loopback=False)
+    actor = await office.manage.authenticate(made.raw, "cronpeek")
+    early = await office.monitor(actor, mail="me@example.com", fan_out=False)
+    await office.manage.settle()
+    assert await recipients(office, early) == []
+    await office.manage.confirm(office.letters[0].link)
+    assert await recipients(office, early) == [early.mail_channel_id]
+    trusted = await office.actor(email="boss@example.com")
+    count = len(office.letters)
+    late = await office.monitor(trusted, mail="Boss@example.com", fan_out=False)
+    await office.manage.settle()
+    assert await recipients(office, late) == [late.mail_channel_id]
+    assert len(office.letters) == count
+    await office.close()
+
+
+async def test_where_sign_up_is_closed_a_monitors_mailbox_is_told_at_once(
+    office: Office, actor: Actor
+) -> None:
+    monitor = await office.monitor(actor, mail="ops@example.com", fan_out=False)
+    assert await recipients(office, monitor) == [monitor.mail_channel_id]
+    await office.manage.settle()
+    assert office.letters == []

@@ -6,11 +6,12 @@ from sqlalchemy import select
 from tests.engine_room import Job, Room
 from tests.management import Office
 from tocsin.domain.errors import Code, TocsinError
-from tocsin.domain.monitor import SECOND
+from tocsin.domain.monitor import SECOND, Gap
 from tocsin.domain.project import Actor
 from tocsin.domain.record import Monitor
 from tocsin.engine.manage.monitors import MonitorQuery
 from tocsin.store import tables
+from tocsin.store.sqlite import SqliteStore
 
 
 @pytest.fixture
@@ -171,3 +172,42 @@ async def test_a_new_name_moves_no_deadline(office: Office, room: Room, actor: A
     before = await office.manage.monitor(actor, monitor.id)
     after = await office.manage.update_monitor(actor, monitor.id, {"name": "new", "grace_seconds": 300})
     assert (after.version, after.deadline_at) == (before.version, before.deadline_at)
+
+
+@pytest.mark.parametrize("change", ["pause", "reschedule"])
+async def test_a_deadline_that_passed_is_told_before_anything_changes(
+    office: Office, room: Room, actor: Actor, change: str
+) -> None:
+    hook = "https://example.com/hook"
+    monitor = await office.monitor(
+        actor, schedule_expression="60", grace_seconds=0, mail="none", webhook_url=hook
+    )
+    await room.ping(Job(monitor.id, monitor.token))
+    room.pass_(61)
+    if change == "pause":
+        await office.manage.pause(actor, monitor.id)
+    else:
+        await office.manage.update_monitor(actor, monitor.id, {"schedule_expression": "86400"})
+    after = await office.manage.monitor(actor, monitor.id)
+    flips = [(flip.old, flip.new) for flip in (await office.manage.flips(actor, monitor.id)).items]
+    if change == "pause":
+        assert (after.status, flips[:2]) == ("paused", [("down", "paused"), ("up", "down")])
+        assert await outbox(office) == [("monitor.down", "withdrawn")]
+    else:
+        assert (after.status, flips[:1]) == ("down", [("up", "down")])
+        assert await outbox(office) == [("monitor.down", "pending")]
+    await room.look()
+    assert (await office.manage.monitor(actor, monitor.id)).status == after.status
+
+
+async def test_a_gap_is_heeded_when_a_deadline_is_decided_early(store: SqliteStore) -> None:
+    office = Office(store)
+    actor = await office.actor()
+    room = await Room.open(office.store, office.hands)
+    monitor = await office.monitor(actor, schedule_expression="60", grace_seconds=0)
+    await room.ping(Job(monitor.id, monitor.token))
+    office.gaps = (Gap(office.clock.now() + SECOND, office.clock.now() + 60 * SECOND),)
+    room.pass_(61)
+    await office.manage.update_monitor(actor, monitor.id, {"schedule_expression": "86400"})
+    assert (await office.manage.monitor(actor, monitor.id)).status == "up"
+    await office.close()

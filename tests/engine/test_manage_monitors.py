@@ -440,3 +440,20 @@ def test_an_interval_stands_for_a_calendar(office: Office) -> None:
 def test_the_next_times_are_previewed_from_now(office: Office) -> None:
     times = office.manage.preview("cron", "30 2 * * *", "Europe/Berlin", 3)
     assert [one.local[11:16] for one in times] == ["02:30"] * 3
+
+
+async def test_the_masked_address_that_is_read_leaves_the_webhook_as_it_is(
+    office: Office, actor: Actor
+) -> None:
+    hook = "https://example.com/secret"
+    monitor = await office.monitor(actor, webhook_url=hook, webhook_secret="s" * 20)
+    changes = {"webhook_url": "https://example.com/***", "name": "new"}
+    changed = await office.manage.update_monitor(actor, monitor.id, changes)
+    [targets] = await office.manage.targets(actor, [changed])
+    assert (changed.name, targets.webhook_url, targets.webhook_has_secret) == ("new", hook, True)
+    with pytest.raises(TocsinError) as caught:
+        await office.manage.update_monitor(actor, monitor.id, {"webhook_url": "https://example.org/***"})
+    assert set(caught.value.fields) == {"webhook_url"}
+    assert set((await refusal(office, actor, webhook_url="https://example.com/***")).fields) == {
+        "webhook_url"
+    }

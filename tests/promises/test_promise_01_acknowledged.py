@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
+import time
 from typing import Any
 
 import pytest
@@ -95,6 +97,28 @@ def test_a_ping_whose_commit_failed_is_refused_and_nothing_of_its_batch_is_store
     assert len(server.rows(STORED)) == 1
     assert api.get(f"/monitors/{job['id']}")["status"] == "new"
     assert server.ping(job).status_code == 200
+
+
+def test_what_a_full_queue_refuses_is_asked_to_come_again_and_not_stored(serve: Serve) -> None:
+    server = serve(queue_limit=10)
+    path = path_of(server.api().create())
+    with contextlib.ExitStack() as opened:
+        lines = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            for _ in range(40)
+        ]
+        with server.locked_database():
+            for number, line in enumerate(lines):
+                line.sendall(f"GET {path}?rid={number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                time.sleep(0.01)
+        answers = [line.recv(1000) for line in lines]
+    taken = {str(number) for number, answer in enumerate(answers) if answer.startswith(b"HTTP/1.1 200 ")}
+    refused = [answer for answer in answers if answer.startswith(b"HTTP/1.1 503 ")]
+    assert len(taken) + len(refused) == 40
+    assert 10 <= len(taken) <= 12
+    assert all(b"\r\nRetry-After: " in answer for answer in refused)
+    assert {row["run_id"] for row in server.rows(STORED)} == taken
+    server.wait_until(lambda: server.rows("SELECT * FROM gap WHERE cause = 'refused'"), "it is a gap")
 
 
 @pytest.mark.parametrize("pragma", ["journal_mode", "synchronous"])

@@ -16,18 +16,23 @@ pytestmark = pytest.mark.promise(2)
 
 def test_a_ping_counts_from_its_arrival_however_long_its_commit_takes(server: Server, api: Api) -> None:
     job = api.create(**every(60))
-    with ThreadPoolExecutor(1) as sender:
+    with ThreadPoolExecutor(2) as senders:
         with server.locked_database():
-            sent_at = now()
-            answer = sender.submit(server.ping, job)
+            first_at = now()
+            first = senders.submit(server.ping, job)
+            time.sleep(0.5)
+            second_at = now()
+            # This one waits for the first one's commit, and then for its own.
+            second = senders.submit(server.ping, job)
             time.sleep(2.5)
-        assert answer.result().status_code == 200
-    [ping] = server.rows("SELECT * FROM ping")
-    assert sent_at < ping["arrived_at"] < sent_at + SECOND
+        assert [first.result().status_code, second.result().status_code] == [200, 200]
+    arrivals = [row["arrived_at"] for row in server.rows("SELECT * FROM ping ORDER BY id")]
+    assert first_at < arrivals[0] < second_at < arrivals[1] < second_at + SECOND
     [state] = server.rows("SELECT * FROM monitor_state")
-    assert state["last_ping_at"] == ping["arrived_at"]
-    assert state["deadline_at"] == ping["arrived_at"] + 60 * SECOND
+    assert state["last_ping_at"] == arrivals[1]
+    assert state["deadline_at"] == arrivals[1] + 60 * SECOND
     # To wait for a commit is not to be deaf.
+    time.sleep(1)
     assert server.rows("SELECT * FROM gap") == []
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import psutil
 import pytest
 
 from tests.conftest import Serve
@@ -224,6 +225,75 @@ def test_pipelined_pings_before_a_bad_request_are_stored_and_answered(shared: Sh
         line.sendall(b"nonsense\r\n\r\n")
         assert_no_success(until_closed(line))
     assert stored(shared.server)[0] == pings + 1
+
+
+@pytest.mark.parametrize("body", [b"", b"hello"], ids=["GET", "POST"])
+def test_a_client_that_offers_http_2_is_answered_in_http_1(shared: Shared, body: bytes) -> None:
+    # As Java's HttpClient and `curl --http2` do with every plain http address.
+    pings = stored(shared.server)[0]
+    offer = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAAAA\r\n"
+    method = "POST" if body else "GET"
+    head = f"{method} {shared.path} HTTP/1.1\r\nHost: x\r\n{offer}Content-Length: {len(body)}\r\n\r\n"
+    plain = f"GET {shared.path} HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connected(shared.server) as line:
+        line.sendall(head.encode() + body)
+        assert answers(line, 1) == [200]
+        line.sendall(plain.encode())
+        assert answers(line, 1) == [200]
+    assert stored(shared.server)[0] == pings + 2
+
+
+def test_an_old_client_that_keeps_nothing_alive_is_answered(shared: Shared) -> None:
+    with connected(shared.server) as line:
+        line.sendall(f"GET {shared.path} HTTP/1.0\r\n\r\n".encode())
+        assert status_of(until_closed(line)) == 200
+
+
+def test_an_address_with_its_host_is_a_ping_as_a_proxy_may_send_it(shared: Shared) -> None:
+    pings = stored(shared.server)[0]
+    request = f"GET http://tocsin.example:80{shared.path} HTTP/1.1\r\nHost: tocsin.example:80\r\n\r\n"
+    assert status_of(exchange(shared.server, request.encode())) == 200
+    assert stored(shared.server)[0] == pings + 1
+
+
+@pytest.mark.parametrize("target", ["/ping/nobody", "/healthz"])
+def test_whoever_sends_without_reading_is_not_read_from_for_ever(serve: Serve, target: str) -> None:
+    server = serve()
+    process = psutil.Process(server.pid)
+    before = process.memory_info().rss
+    flood = f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 1000
+    with connected(server) as line:
+        sent = send_all_that_is_taken(line, flood, seconds=4)
+        assert process.memory_info().rss - before < 60 * MEGABYTE
+        assert sent < 10 * MEGABYTE
+    assert server.client.get("/healthz").status_code == 200
+
+
+def send_all_that_is_taken(line: socket.socket, part: bytes, seconds: float) -> int:
+    """How many bytes the other side took in that time, if it never gets one read."""
+    line.setblocking(False)
+    sent, end, left = 0, time.monotonic() + seconds, part
+    while time.monotonic() < end:
+        try:
+            taken = line.send(left)
+        except BlockingIOError:
+            time.sleep(0.01)
+        except ConnectionError:
+            break
+        else:
+            sent, left = sent + taken, left[taken:] or part
+    return sent
+
+
+def test_a_long_pipeline_that_is_refused_at_once_keeps_nobody_elses_answer(shared: Shared) -> None:
+    refused = f"PUT {shared.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 900
+    ping = f"GET {shared.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with connected(shared.server) as line, connected(shared.server) as other:
+        for _ in range(5):
+            line.sendall(ping + refused)
+            other.sendall(ping)
+            assert answers(other, 1) == [200]
+            assert answers(line, 901) == [200] + [405] * 900
 
 
 def test_a_ping_byte_by_byte_is_a_ping(shared: Shared) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from tocsin.store import tables
 from tocsin.store.sqlite import SqliteStore
-from tocsin.store.vault import Vault, VaultError, check_canary, find_key, load_key, try_canary
+from tocsin.store.vault import Vault, VaultError, check_canary, find_key, has_canary, load_key, try_canary
 
 CONFIG = {"url": "https://example.com/hook", "secret": "s3cret", "to": ["ä@example.com"]}
 
@@ -63,3 +63,14 @@ async def test_a_canary_refuses_a_key_that_does_not_fit(store: SqliteStore) -> N
         await store.write(lambda connection: check_canary(connection, Vault("second")))
     names = await store.read(lambda connection: list(connection.scalars(select(tables.meta.c.name))))
     assert names == ["canary"]
+
+
+async def test_a_lost_key_is_not_replaced(store: SqliteStore, tmp_path: Path) -> None:
+    assert not await store.read(has_canary)
+    await store.write(lambda connection: check_canary(connection, Vault("first")))
+    assert await store.read(has_canary)
+    with pytest.raises(VaultError, match="is missing"):
+        load_key(tmp_path, may_make=False)
+    assert find_key(tmp_path) is None
+    key = load_key(tmp_path)
+    assert load_key(tmp_path, may_make=False) == key

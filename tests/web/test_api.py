@@ -99,3 +99,19 @@ async def test_an_unknown_method_names_all_that_there_are(store: SqliteStore) ->
     answer = await faces.nobody.ask("DELETE", "/who")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
     assert orjson.loads(answer.content).keys() == {"error"}
+
+
+@pytest.mark.parametrize(("face", "base"), [("cronpeek", "/api/v1"), ("tocsin", "/api/tocsin/v1")])
+async def test_a_database_that_cannot_be_written_just_now_is_a_503_in_shape(
+    store: SqliteStore, face: str, base: str
+) -> None:
+    faces = Faces.open(store)
+    caller = await faces.caller(face)
+    await store.write(lambda connection: connection.exec_driver_sql("PRAGMA query_only = 1"))
+    answer = await caller.post(
+        f"{base}/monitors", {"name": "backup"} | ({"schedule": 60} if face == "cronpeek" else {})
+    )
+    shape = {"error"} if face == "cronpeek" else {"type", "title", "status", "detail"}
+    assert (answer.status_code, answer.headers["retry-after"], answer.json().keys()) == (503, "5", shape)
+    page = await faces.client.post("/sign-in", data={"email": "owner@example.com"})
+    assert (page.status_code, page.headers["retry-after"]) == (503, "5")

@@ -7,6 +7,7 @@ import re
 import httpx
 import pytest
 
+from tests.engine_room import Job, Room
 from tests.faces import Faces
 from tocsin.engine.manage.monitors import MonitorDraft
 from tocsin.store.sqlite import SqliteStore
@@ -174,3 +175,38 @@ async def test_no_other_file_is(faces: Faces, name: str) -> None:
 
 async def test_an_old_link_form_leads_to_the_link(faces: Faces) -> None:
     assert (await faces.nobody.get("/sign-in?token=abc")).headers["location"] == "/link/abc"
+
+
+async def test_a_monitors_link_is_kept_through_the_sign_in(faces: Faces) -> None:
+    await (await signed_in(faces)).post("/sign-out")
+    monitor = await faces.office.monitor(await faces.office.actor())
+    assert (await faces.client.get(f"/monitors/{monitor.uid}")).headers["location"] == "/sign-in"
+    await faces.client.post("/sign-in", data={"email": "owner@example.com"})
+    await faces.office.manage.settle()
+    answer = await faces.client.post(f"/link/{faces.office.letters[-1].link}")
+    assert answer.headers["location"] == f"/monitors/{monitor.uid}"
+    assert "tocsin-back" not in faces.client.cookies
+
+
+async def test_a_forged_way_back_leads_nowhere_else(faces: Faces) -> None:
+    faces.client.cookies.set("tocsin-back", "//evil.example.com")
+    await signed_in(faces)
+
+
+async def test_what_is_down_comes_first(faces: Faces) -> None:
+    client = await signed_in(faces)
+    actor = await faces.office.actor()
+    room = await Room.open(faces.office.store, faces.office.hands)
+    broken = await faces.office.monitor(actor, "broken")
+    await room.ping(Job(broken.id, broken.token), "fail")
+    await faces.office.monitor(actor, "newer")
+    text = (await client.get("/")).text
+    assert 0 < text.index(">broken<") < text.index(">newer<")
+    assert text.count(">broken<") == 1
+
+
+async def test_a_setup_link_that_came_too_late_says_so(faces: Faces) -> None:
+    path = await setup_path(faces)
+    await faces.office.actor()
+    page = await faces.client.get(path)
+    assert (page.status_code, "an account already" in page.text) == (409, True)

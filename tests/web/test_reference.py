@@ -9,6 +9,7 @@ import pytest
 
 from tests.faces import Faces
 from tocsin.store.sqlite import SqliteStore
+from tocsin.web.pages import with_code
 
 BASES = {"cronpeek": "/cronpeek", "tocsin": "/api/tocsin/v1"}
 
@@ -68,3 +69,12 @@ async def test_every_operation_documents_its_errors_and_who_needs_a_key(faces: F
             assert ("401" in statuses) is ("security" in operation)
             assert operation["summary"]
             assert operation["description"]
+
+
+def test_backticks_become_code_and_nothing_becomes_markup() -> None:
+    assert with_code("`a<b` & c") == "<code>a&lt;b</code> &amp; c"
+
+
+async def test_the_page_shows_no_backticks(faces: Faces) -> None:
+    page = await faces.nobody.get("/api/tocsin/v1/docs")
+    assert "`" not in page.text

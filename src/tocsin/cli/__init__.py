@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-COMMANDS = ("doctor", "key", "monitor", "send-test", "serve", "version")
+COMMANDS = ("doctor", "key", "monitor", "send-test", "serve", "sign-in-link", "version")
 INTERRUPTED = 130
 
 

@@ -53,7 +53,9 @@ def examine(data: Path | None) -> Iterator[Finding]:
     except SettingsError as error:
         yield Finding(is_well=False, text=f"settings: {error}")
         return
-    yield Finding(is_well=True, text=f"settings: data in {settings.data}, at {settings.public_url}")
+    # The address that follows from host and port is a guess: the server may have got others as options.
+    address = f", at {settings.public_url}" if "public_url" in settings.model_fields_set else ""
+    yield Finding(is_well=True, text=f"settings: data in {settings.data}{address}")
     from tocsin.cli.database import read
 
     now = time.time_ns() // 1000

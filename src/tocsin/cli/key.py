@@ -37,6 +37,7 @@ def create(data: Path | None, expires: int | None, **wish: Any) -> None:
     from tocsin.settings import load_settings
 
     settings = load_settings(data=data)
+    _refuse_unspoken(wish["dialect"])
     plans = load_plans(settings.plans)
     make_if_missing(settings)
     wanted = KeyWish(**wish, expires_at=expires)
@@ -84,6 +85,15 @@ def revoke(key_id: str, data: Path | None) -> None:
     if ended is None:
         raise click.ClickException(f"there is no key {key_id}, or it is revoked already")
     click.echo(f"revoked {ended.prefix}…")
+
+
+def _refuse_unspoken(name: str) -> None:
+    """A key of a dialect that the server does not speak would open nothing."""
+    from tocsin.web.dialect import discover
+
+    spoken = [dialect.name for dialect in discover()]
+    if name not in spoken:
+        raise click.ClickException(f"this server does not speak {name:.40}, only: {', '.join(spoken)}")
 
 
 def _now() -> int:

@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from tocsin.domain.monitor import SECOND, Status
 from tocsin.domain.schedule import longest_distance_seconds, parse_schedule
 
 Item = TypeVar("Item")
+
+MASK = "***"  # stands for what may be a secret
 
 
 class Monitor(NamedTuple):
@@ -124,6 +127,14 @@ class Targets:
     webhook_url: str | None = None
     webhook_format: str = "house"
     webhook_has_secret: bool = False
+
+    @property
+    def masked_webhook_url(self) -> str | None:
+        """The address without what follows the host: the addresses of chat services are credentials."""
+        if self.webhook_url is None:
+            return None
+        parts = urlsplit(self.webhook_url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/{MASK}"
 
 
 class PingView(NamedTuple):

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
 from tocsin.domain.monitor import Gap, Policy, State
 from tocsin.domain.ping import Flag, Kind, Ping, Reading, Signal
 from tocsin.domain.transition import apply, is_late
@@ -30,8 +28,6 @@ if TYPE_CHECKING:
     from tocsin.store.database import Store
 
 LONGEST_USER_AGENT = 200
-
-log = structlog.get_logger()
 
 
 class Answer(NamedTuple):
@@ -147,8 +143,7 @@ class Intake:
         error = done.exception()
         if error is not None:
             self._ledger.keep_unwritten(commit.unwritten)
-            self._ledger.deaf("failed")
-            log.error("batch_failed", pings=len(commit.batch), error=repr(error))
+            self._ledger.deaf("failed", repr(error))
         self._commit_next()
         if error is not None:
             for waiting in commit.batch:
@@ -161,7 +156,7 @@ class Intake:
     def _after(self, commit: _Batch) -> None:
         self.accepted += len(commit.batch)
         self.last_arrived_at = commit.batch[-1].arrived_at
-        if commit.changes:
+        if commit.told:
             self.on_flips()
         if commit.earliest_event_at is not None:
             self.on_earlier_event(commit.earliest_event_at)
@@ -181,13 +176,14 @@ class _Batch:
     ) -> None:
         self.batch = batch
         self.unwritten = unwritten
-        self.changes: list[Change] = []
+        self.told = False
         self.earliest_event_at: int | None = None
         self._hot = store.hot
         self._readers = readers
         self._gaps = gaps
         self._voice = voice
         self._tracked: dict[int, Tracked] = {}
+        self._changes: list[Change] = []
         self._pings: list[StoredPing] = []
         self._bodies: list[tuple[int, bytes]] = []
 
@@ -216,7 +212,7 @@ class _Batch:
         ping = Ping(at, kind, ping_id, run_id, exit_code, stated_ms)
         policy = tracked.policy
         if is_late(tracked.state, ping):
-            self._flush(connection)
+            self._write(connection)
             placed = apply_late(connection, tracked, ping, self._gaps, self.batch[-1].arrived_at)
             state, flips, duration_ms, prev_id, head_id = placed
         else:
@@ -234,7 +230,7 @@ class _Batch:
             tracked.look_at,
             head_id,
         )
-        self.changes += [Change(monitor_id, project_id, flip, state) for flip in flips]
+        self._changes += [Change(monitor_id, project_id, flip, state) for flip in flips]
         self._pings.append(
             StoredPing(
                 ping_id,
@@ -256,17 +252,15 @@ class _Batch:
         return Answer(by_token.dialect, tracked.name, policy, state, kind, at, duration_ms)
 
     def _write(self, connection: Connection) -> None:
-        self._flush(connection)
-        if self.changes:
-            record_flips(connection, self.changes, self.batch[-1].arrived_at, self._voice)
-
-    def _flush(self, connection: Connection) -> None:
         """Write what has been folded so far; a late ping looks at the history in the store."""
         self._hot.add_pings(connection, self._pings, self._bodies)
         earliest = self._hot.save(connection, list(self._tracked.values()))
         if earliest is not None:
             self.earliest_event_at = min(earliest, self.earliest_event_at or earliest)
-        self._pings, self._bodies = [], []
+        if self._changes:
+            record_flips(connection, self._changes, self.batch[-1].arrived_at, self._voice)
+            self.told = True
+        self._pings, self._bodies, self._changes = [], [], []
 
 
 def _user_agent(signal: Signal) -> str | None:

@@ -47,6 +47,7 @@ class Ledger:
         self._deaf_since: int | None = None
         self._deaf_cause = ""
         self._deaf_again = False
+        self._ended_at: int | None = None
         self.on_backward_step: Callable[[int], None] = lambda _size: None
 
     async def open(self) -> None:
@@ -87,14 +88,15 @@ class Ledger:
         """Look whether ticks are missing; called before anything is decided or applied."""
         if now - self._ticked_at > HANG:
             self._add(self._ticked_at, now, "hang")
-        self._ticked_at = now
+        # A batch that waited for the one before is noticed with its arrival: no tick is undone by that.
+        self._ticked_at = max(self._ticked_at, now)
 
-    def deaf(self, cause: str) -> None:
-        """A ping had to be refused ("refused"), or a commit failed ("failed")."""
+    def deaf(self, cause: str, detail: str = "") -> None:
+        """A ping had to be refused or a commit failed; logged once until it is over."""
         self._deaf_again = True
         if self._deaf_since is None:
             self._deaf_since, self._deaf_cause = min(self._marked_at, self.mark()), cause
-            log.warning("deaf", cause=cause)
+            log.error("deaf", cause=cause, detail=detail)
 
     def gaps(self) -> tuple[Gap, ...]:
         """All gaps in the order of their ends; one that is still open ends now."""
@@ -127,9 +129,18 @@ class Ledger:
         """When this process last ticked."""
         return self._ticked_at
 
+    @property
+    def is_deaf(self) -> bool:
+        """Whether pings are being refused, or commits fail."""
+        return self._deaf_since is not None
+
+    def end(self) -> None:
+        """From now on no pings are taken: this is the last mark, and the start of the gap to come."""
+        self._ended_at = self.mark()
+
     async def close(self) -> None:
         """Write the last mark: all that arrived before it has been committed."""
-        gaps, mark_at = self.take_unwritten(), self._clock.now()
+        gaps, mark_at = self.take_unwritten(), self._ended_at or self._clock.now()
         await self._store.write(lambda connection: self._write_mark(connection, mark_at, gaps))
 
     def _add(self, from_at: int, until_at: int, cause: str) -> None:
@@ -146,7 +157,8 @@ class Ledger:
         self._deaf_again = False
 
     def _note_mark(self, now: int) -> None:
-        if self._mark_is_being_written or (now - self._marked_at < MARK_EVERY and not self._unwritten):
+        is_fresh = now - self._marked_at < MARK_EVERY and not self._unwritten
+        if is_fresh or self._mark_is_being_written or self._ended_at is not None:
             return
         self._mark_is_being_written = True
         # While deaf no further than its beginning: a kill must not forget what was refused.
@@ -158,10 +170,9 @@ class Ledger:
         gaps = self.take_unwritten()
         try:
             await self._store.write(lambda connection: self._write_mark(connection, mark_at, gaps))
-        except Exception:  # a database that refuses is deafness, whatever the error
+        except Exception as error:  # noqa: BLE001 - a database that refuses is deafness, whatever the error
             self.keep_unwritten(gaps)
-            self.deaf("failed")
-            log.exception("mark_failed")
+            self.deaf("failed", repr(error))
         else:
             self._marked_at = mark_at
 

@@ -62,6 +62,9 @@ class Watch:
         """Watch until cancelled."""
         while True:
             try:
+                # From here on an earlier event is noticed, even while the store is being asked.
+                self._wake_at = None
+                self._earlier.clear()
                 await self._sleep(await self._store.read(self._store.hot.next_look_at))
                 await self._look()
             except Exception:  # the database may be away for a while; deadlines stay in it
@@ -71,7 +74,6 @@ class Watch:
     async def _sleep(self, until: int | None) -> None:
         now = self._clock.now()
         self._wake_at = min(now + LONGEST_SLEEP, until + 1 if until is not None else now + LONGEST_SLEEP)
-        self._earlier.clear()
         seconds = (self._wake_at - now) / SECOND
         if seconds <= 0:
             return

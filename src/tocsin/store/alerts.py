@@ -68,9 +68,14 @@ def last_downs(connection: Connection, monitor_ids: Collection[int]) -> dict[int
     flip = tables.flip
     found = {}
     for some in chunks(monitor_ids):
-        newest = select(func.max(flip.c.id)).where(flip.c.monitor_id.in_(some)).group_by(flip.c.monitor_id)
-        query = select(flip.c.monitor_id, flip.c.id, flip.c.at)
-        query = query.where(flip.c.id.in_(newest), flip.c.new == Status.DOWN)
+        # By time, then by id: a late ping may write a flip that was before one that is known.
+        place = func.row_number().over(
+            partition_by=flip.c.monitor_id, order_by=(flip.c.at.desc(), flip.c.id.desc())
+        )
+        columns = (flip.c.monitor_id, flip.c.id, flip.c.at, flip.c.new, place.label("place"))
+        placed = select(*columns).where(flip.c.monitor_id.in_(some)).subquery()
+        query = select(placed.c.monitor_id, placed.c.id, placed.c.at)
+        query = query.where(placed.c.place == 1, placed.c.new == Status.DOWN)
         found.update({monitor_id: Down(flip_id, at) for monitor_id, flip_id, at in connection.execute(query)})
     return found
 

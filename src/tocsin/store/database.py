@@ -80,7 +80,7 @@ class Hot(Protocol):
 
 
 class Store(Protocol):
-    """A database in use."""
+    """A database in use. Where it cannot work just now, both ways raise TocsinError(UNAVAILABLE)."""
 
     @property
     def hot(self) -> Hot:

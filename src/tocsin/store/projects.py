@@ -79,6 +79,13 @@ def add_member(
     connection.execute(insert(member).values(values))
 
 
+def has_verified_member(connection: Connection, project_id: int, email: str) -> bool:
+    """Whether a member's account, which has proved its address, has this one (in lower case)."""
+    query = select(member.c.account_id).join(account, account.c.id == member.c.account_id)
+    query = query.where(member.c.project_id == project_id, account.c.email == email)
+    return connection.execute(query.where(account.c.verified_at.is_not(None)).limit(1)).first() is not None
+
+
 def want_alerts(connection: Connection, account_id: int, project_id: int | None = None) -> None:
     """A member who agreed to be told, of one project or of all."""
     mine = member.c.account_id == account_id

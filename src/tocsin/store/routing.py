@@ -19,9 +19,7 @@ _channel = tables.channel.c
 _USABLE = and_(_channel.enabled.is_(True), _channel.deleted_at.is_(None))
 _SHARED = and_(_USABLE, _channel.hidden.is_(False), _channel.verified_at.is_not(None))
 # Who named a mailbox may be a stranger to its owner; other kinds only ever reach who set them up.
-_NAMED = and_(
-    _USABLE, or_(_channel.hidden.is_(True), _channel.verified_at.is_not(None), _channel.kind != MAIL)
-)
+_NAMED = and_(_USABLE, or_(_channel.verified_at.is_not(None), _channel.kind != MAIL))
 
 
 class Recipient(NamedTuple):

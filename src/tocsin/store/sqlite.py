@@ -7,18 +7,21 @@ million monitors dirties one page, and the log holds whole pages (docs/decisions
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
+from tocsin.domain.errors import Code, TocsinError
 from tocsin.store.hot.sqlite import SqliteHot
 
 T = TypeVar("T")
@@ -30,6 +33,7 @@ READER_CACHE_KB = 4_096
 READERS = 4
 BUSY_SECONDS = 10.0
 CHECKPOINT_SECONDS = 1.0
+RETRY_SECONDS = 5
 LONG_LOG_PAGES = 64 * 1024 * 1024 // PAGE_SIZE
 
 log = structlog.get_logger()
@@ -78,13 +82,15 @@ class SqliteStore:
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """As `Store.read`; on one of the reader threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
+        with _translated():
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """As `Store.write`; on the writer thread."""
         future: Future[T] = Future()
         self._jobs.put((fn, future))
-        return await asyncio.wrap_future(future)
+        with _translated():
+            return await asyncio.wrap_future(future)
 
     async def close(self) -> None:
         """Write what was handed in, then close."""
@@ -124,6 +130,17 @@ class SqliteStore:
                 if pages > LONG_LOG_PAGES:
                     raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                     self._jobs.put((_restart_log, Future()))
+
+
+@contextlib.contextmanager
+def _translated() -> Generator[None, None, None]:
+    """A database that cannot work just now (disk full, locked, unreadable) is no mistake of the caller's."""
+    try:
+        yield
+    except (OperationalError, sqlite3.OperationalError) as error:
+        log.warning("database_unavailable", error=str(getattr(error, "orig", error)))
+        message = "The database cannot be used just now. Try again."
+        raise TocsinError(Code.UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS) from error
 
 
 def _restart_log(connection: Connection) -> None:

@@ -52,16 +52,30 @@ class Vault:
         try:
             content: dict[str, Any] = orjson.loads(self._fernet.decrypt(text))
         except InvalidToken:
-            raise VaultError("a sealed secret does not open with this key") from None
+            raise VaultError(
+                f"a sealed secret does not open with this key: TOCSIN_SECRET_KEY (or {KEY_FILE} in the data"
+                " folder) must be the one that the server sealed it with"
+            ) from None
         return content
 
 
-def load_key(folder: Path) -> str:
-    """The key in the data folder's `secret.key`, made there (mode 600) where there is none.
+def has_canary(connection: Connection) -> bool:
+    """Whether this database holds what was sealed with a key; a new key would open nothing of it."""
+    return connection.execute(select(meta.c.name).where(meta.c.name == CANARY)).first() is not None
 
-    VaultError where it cannot be read or made.
+
+def load_key(folder: Path, *, may_make: bool = True) -> str:
+    """The key in the data folder's `secret.key`, made there (mode 600) where there is none and that is
+    allowed.
+
+    VaultError where it cannot be read or made, or is missing and may not be made.
     """
     path = folder / KEY_FILE
+    if not may_make and not path.exists():
+        raise VaultError(
+            f"{path} is missing, and this database's secrets were sealed with a key: restore the file, or set"
+            " TOCSIN_SECRET_KEY"
+        )
     try:
         return _make_key(path)
     except FileExistsError:

@@ -14,13 +14,14 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from tocsin.domain.errors import TocsinError
 from tocsin.web.bounds import Bounds, check_head, read_body, replay
 from tocsin.web.choice import Choice, Claimant, Head
 from tocsin.web.dialect import Dialect, Reply
 from tocsin.web.payload import field_names
 from tocsin.web.security import secured
 from tocsin.web.services import Services
-from tocsin.web.trouble import BROKEN, Trouble, TroubleError
+from tocsin.web.trouble import BROKEN, NO_FIELDS, STATUSES, Trouble, TroubleError, trouble_of
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +75,9 @@ class Front:
             await self._answer(target, scope, receive, sending)
         except TroubleError as error:
             await sending.reply(target.refuse(error.trouble), error.trouble.headers())
+        except TocsinError as error:
+            trouble = trouble_of(error, STATUSES, NO_FIELDS)
+            await sending.reply(target.refuse(trouble), trouble.headers())
         except ClientDisconnect:
             return
         except Exception:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 _TEMPLATES = Environment(
@@ -15,6 +17,15 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_CODE = re.compile("`([^`]+)`")
+
+
+def with_code(text: str) -> Markup:
+    """Plain text in which backticks stand around code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped first
+
+
+_TEMPLATES.filters["with_code"] = with_code
 
 
 def page(

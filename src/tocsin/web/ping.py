@@ -66,6 +66,8 @@ class PingLane:
     def match(self, url: bytes) -> Target | None:
         """What a request's target says, if it is a ping's."""
         dialect = None
+        if not url.startswith(b"/"):
+            url = _without_host(url)
         if not url.startswith(self._first):
             named = self._named.match(url)
             if named is None:
@@ -141,6 +143,12 @@ def render(reply: Reply, method: str, extra: bytes = b"") -> bytes:
         extra,
     )
     return head if method == "HEAD" else head + body
+
+
+def _without_host(url: bytes) -> bytes:
+    """The path of a target in absolute form (RFC 9112, 3.2.2), as one sends it to a proxy."""
+    _scheme, _, rest = url.partition(b"://")
+    return rest[rest.find(b"/") :] if b"/" in rest else b""
 
 
 def _prefixes(dialects: Sequence[Dialect]) -> list[tuple[bytes, str | None]]:

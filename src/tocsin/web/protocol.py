@@ -7,13 +7,14 @@ sweep closes what sends too slowly or nothing at all, which uvicorn never does.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from typing import Any
 
 import httptools
 from typing_extensions import override
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -50,6 +51,21 @@ class _Never:
 
 
 _NEVER = _Never()
+_OFFER = {b"connection", b"http2-settings", b"upgrade"}
+
+
+class _Flow(FlowControl):
+    """Reads on only when nothing waits and the client takes its answers; uvicorn reads on for every request
+    that asks for its body, and a client that sends without end would fill the memory."""
+
+    def __init__(self, transport: asyncio.Transport, pipeline: Sized) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    @override
+    def resume_reading(self) -> None:
+        if not self._pipeline and not self.write_paused:
+            super().resume_reading()
 
 
 class PingCycle:
@@ -138,12 +154,14 @@ class Protocol(HttpToolsProtocol):
         self._on_refused = on_refused
         self._head_bytes = 0
         self._refusal = 400
+        self._is_advancing = False
         self.waiting_since: float | None = self.loop.time()
         self.is_receiving = False
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         if len(self.connections) > self._limits.connections:
             self._on_refused()
             transport.write(
@@ -156,10 +174,20 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self.send_400_response("Upgrade is not supported.")
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
             self.refuse(self._refusal)
+
+    def _decline(self, rest: bytes) -> None:
+        """Nobody need upgrade (RFC 9110, 7.8): the same request, read again as one that does not offer it."""
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.refuse(400)
+            return
+        kept = [b"%s: %s\r\n" % header for header in self.headers if header[0] not in _OFFER]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"%s %s HTTP/1.1\r\n%s\r\n%s" % (method, self.url, b"".join(kept), rest))
 
     def refuse(self, status: int) -> None:
         """Answer what is no proper request, and close."""
@@ -196,6 +224,8 @@ class Protocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         target = self.lane.match(self.url)
         if target is None:
             self._begin_asgi()
@@ -238,6 +268,8 @@ class Protocol(HttpToolsProtocol):
 
     @override
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self.is_receiving = False
         cycle: Any = self.cycle
         if type(cycle) is PingCycle:
@@ -250,14 +282,38 @@ class Protocol(HttpToolsProtocol):
 
     @override
     def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
         self.waiting_since = self.loop.time()
-        if self.pipeline:
-            super().on_response_complete()
-            self._unset_keepalive_if_required()
-        else:
-            self.server_state.total_requests += 1
-            if not self.transport.is_closing():
-                self.flow.resume_reading()
+        self._unset_keepalive_if_required()
+        self._advance()
+
+    def _advance(self) -> None:
+        """Begin what waits in the pipeline, until something takes its time; then read on. A loop, since a
+        thousand requests that are answered at once would be a thousand calls deep."""
+        if self._is_advancing:
+            return
+        self._is_advancing = True
+        is_free = True
+        while is_free and self.pipeline and not self.transport.is_closing():
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            is_free = cycle.response_complete
+        self._is_advancing = False
+        if is_free and not self.transport.is_closing():
+            self.flow.resume_reading()
+
+    @override
+    def pause_writing(self) -> None:
+        """The client does not read its answers: nothing more is read from it."""
+        super().pause_writing()
+        self.flow.pause_reading()
+
+    @override
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        existing: Any = self.cycle
+        if existing is None or existing.response_complete:
+            self.flow.resume_reading()
 
     def close_if_overdue(self, now: float) -> None:
         """Close a connection that has been sending a request, or been unused, for too long."""

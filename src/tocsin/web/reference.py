@@ -67,7 +67,7 @@ def _entry(
         "method": method.upper(),
         "path": path,
         "summary": operation["summary"],
-        "description": operation.get("description", "").replace("`", ""),
+        "description": operation.get("description", ""),
         "needs_key": "security" in operation,
         "fields": [*_parameters(operation, schemas), *(_fields(body, schemas) if body else ())],
         "sample": json.dumps(sample(body, schemas), indent=2) if body else "",

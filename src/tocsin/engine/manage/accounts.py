@@ -95,15 +95,21 @@ class Accounts(Links):
     async def link_purpose(self, raw: str) -> str | None:
         """What an unused link is for, without using it: "setup", "sign-in", "recover", "confirm",
         "verify-channel"; None where it is unknown, used or too old. A page shows a button first,
-        since mail scanners open every address."""
+        since mail scanners open every address. CONFLICT for a setup link that came too late."""
         now = self._now()
-        found = await self._tools.store.read(
-            lambda connection: accounts.find_link(connection, digest(raw), now)
-        )
-        return purpose_of(found) if found else None
+
+        def find(connection: Connection) -> str | None:
+            found = accounts.find_link(connection, digest(raw), now)
+            purpose = purpose_of(found) if found else None
+            if purpose == SETUP:
+                _refuse_second(connection)
+            return purpose
+
+        return await self._tools.store.read(find)
 
     async def set_up(self, raw: str, email: str) -> Session:
-        """Use a setup link: make the first account and its project. NOT_FOUND for a link without force."""
+        """Use a setup link: make the first account and its project. NOT_FOUND for a link without force,
+        CONFLICT where the first account was made another way meanwhile."""
         form = Form()
         address = form.address("email", email).lower()
         form.finish()
@@ -111,6 +117,7 @@ class Accounts(Links):
 
         def make(connection: Connection) -> Session:
             use_link(connection, raw, now, SETUP)
+            _refuse_second(connection)
             account = _first_account(connection, address, now)
             if not projects.of_member(connection, account.id):
                 plans = self._tools.plans
@@ -231,17 +238,24 @@ class Accounts(Links):
         return self._write_letter(connection, account.email, Link(purpose, account.id, None), now)
 
 
+def _refuse_second(connection: Connection) -> None:
+    """A setup link makes the first account and no other: it stood on a screen, perhaps in a log."""
+    if accounts.count(connection, without=PLACEHOLDER):
+        raise TocsinError(
+            Code.CONFLICT,
+            "There is an account already, and this link makes only the first one. Sign in with its address,"
+            " or run `tocsin sign-in-link` on the server.",
+        )
+
+
 def _first_account(connection: Connection, address: str, now: int) -> AccountView:
     """The account of whoever opens the setup link; what `tocsin key create` made before becomes theirs."""
-    account = accounts.find(connection, address)
     placeholder = accounts.find(connection, PLACEHOLDER)
-    if account is None and placeholder is not None:
-        accounts.rename(connection, placeholder.id, address)
-        projects.want_alerts(connection, placeholder.id)
-        return placeholder._replace(email=address)
-    account = account or accounts.add(connection, address, now, now)
-    accounts.verify(connection, account.id, now)
-    return account
+    if placeholder is None:
+        return accounts.add(connection, address, now, now)
+    accounts.rename(connection, placeholder.id, address)
+    projects.want_alerts(connection, placeholder.id)
+    return placeholder._replace(email=address)
 
 
 def account_of(connection: Connection, link: Link) -> AccountView:

@@ -11,7 +11,7 @@ from tocsin.domain.alert import Event, Facts
 from tocsin.domain.channel import Outcome, Receipt, Sender
 from tocsin.domain.errors import Code, TocsinError
 from tocsin.domain.project import Actor
-from tocsin.domain.record import ChannelView
+from tocsin.domain.record import MASK, ChannelView
 from tocsin.engine.manage.credentials import new_uid
 from tocsin.engine.manage.desk import bounded, may_write, not_found, sound
 from tocsin.engine.manage.form import Form
@@ -20,7 +20,6 @@ from tocsin.store import channels, monitors, notifications
 from tocsin.store.accounts import Link
 from tocsin.store.channels import ChannelRow
 
-MASK = "***"
 LONGEST_LABEL = 100
 MAIL = "email"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from tocsin.engine.manage.accounts import Accounts, account_of
-from tocsin.engine.manage.channels import Channels
+from tocsin.engine.manage.channels import MAIL, Channels
 from tocsin.engine.manage.links import CONFIRM, VERIFY_CHANNEL, Letter, purpose_of, subject_of, use_link
-from tocsin.store import accounts, projects
+from tocsin.store import accounts, channels, projects
 
 
 class Confirm(Accounts, Channels):
@@ -24,7 +24,16 @@ class Confirm(Accounts, Channels):
                 return self._verify(connection, link, now)
             account = account_of(connection, link)
             accounts.verify(connection, account.id, now)
-            projects.want_alerts(connection, account.id, int(subject_of(link)))
+            project_id = int(subject_of(link))
+            projects.want_alerts(connection, account.id, project_id)
+            self._verify_mailbox(connection, project_id, account.email, now)
             return None
 
         self._post(await self._tools.store.write(use))
+
+    def _verify_mailbox(self, connection: Connection, project_id: int, address: str, now: int) -> None:
+        """What monitors of this project send to the same address needs no link of its own."""
+        fingerprint = self._tools.vault.fingerprint(MAIL, {"to": [address]})
+        found = channels.find_hidden(connection, project_id, fingerprint)
+        if found is not None:
+            channels.change(connection, found, {"verified_at": now, "updated_at": now})

@@ -15,6 +15,7 @@ from tocsin.domain.transition import end_snooze, pause, resume, snooze
 from tocsin.engine.alerts import Change, record_flips, release_snoozed
 from tocsin.engine.manage.desk import Desk, may_write, not_found
 from tocsin.engine.manage.monitors import get_own, refuse_many
+from tocsin.engine.manage.overdue import decide
 from tocsin.store import monitors, notifications, projects
 from tocsin.store.database import Tracked
 
@@ -105,21 +106,20 @@ class Control(Desk):
         """Take monitors to another status; with a `complaint`, one that is there is refused."""
         may_write(actor)
         refuse_many(monitor_ids)
-        now = self._now()
-        voice = self._tools.voice_of()
+        moment = self._moment()
 
         def change(connection: Connection) -> list[Monitor | TocsinError]:
             mine = _mine(connection, actor, monitor_ids)
             changes: list[Change] = []
             turned: list[Tracked] = []
-            for tracked in self._tools.store.hot.load(connection, mine):
-                state, flips = turn(tracked.state, max(now, tracked.state.since_at + 1))
-                if flips:
-                    turned.append(tracked._replace(state=state))
-                    changes += [Change(tracked.monitor_id, tracked.project_id, flip, state) for flip in flips]
+            known = self._tools.store.hot.load(connection, mine)
+            # Of those that the turn means; the others are the watcher's.
+            for tracked in decide(connection, [one for one in known if turn(one.state, 0)[1]], moment):
+                state, flips = turn(tracked.state, max(moment.now, tracked.state.since_at + 1))
+                turned.append(tracked._replace(state=state))
+                changes += [Change(tracked.monitor_id, tracked.project_id, flip, state) for flip in flips]
             self._save(connection, turned)
-            if changes:
-                record_flips(connection, changes, now, voice)
+            record_flips(connection, changes, moment.now, moment.voice)
             return _results(connection, monitor_ids, mine, {one.monitor_id for one in turned}, complaint)
 
         return await self._write(change)

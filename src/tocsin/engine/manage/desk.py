@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tocsin.domain.channel import Sender
 from tocsin.domain.errors import Code, TocsinError
+from tocsin.domain.monitor import Gap
 from tocsin.domain.plan import Plans
 from tocsin.domain.project import Actor
 from tocsin.engine.alerts import Voice
 from tocsin.engine.clock import Clock
+from tocsin.engine.manage.overdue import Moment
 from tocsin.store.database import Store
 from tocsin.store.vault import Vault
 
@@ -39,7 +41,7 @@ class Tools:
     """What app.py hands to the use cases.
 
     `wake` is called after a commit that may have moved a deadline or written notifications. `mail` sends
-    links to people; None where no mail server is set. `signup_open`: TOCSIN_SIGNUP.
+    links to people; None where no mail server is set. `signup_open`: TOCSIN_SIGNUP. `gaps`: the ledger's.
     """
 
     store: Store
@@ -53,6 +55,7 @@ class Tools:
     voice_of: Callable[[], Voice]
     mail: Mailer | None = None
     signup_open: bool = False
+    gaps: Callable[[], Sequence[Gap]] = tuple
 
 
 class Desk:
@@ -74,6 +77,9 @@ class Desk:
 
     def _now(self) -> int:
         return self._tools.clock.now()
+
+    def _moment(self) -> Moment:
+        return Moment(self._now(), self._tools.gaps(), self._tools.voice_of())
 
 
 def bounded(number: int) -> int:

@@ -19,6 +19,7 @@ from tocsin.engine.manage.credentials import new_token, new_uid
 from tocsin.engine.manage.desk import may_write
 from tocsin.engine.manage.form import MOST_CHANNELS, Form
 from tocsin.engine.manage.monitors import MonitorDraft, Monitors, get_own, refuse_many
+from tocsin.engine.manage.overdue import Moment, decide
 from tocsin.engine.manage.targets import Own
 from tocsin.store import monitors, projects
 
@@ -54,7 +55,9 @@ class Editing(Monitors):
         def create(connection: Connection) -> list[Monitor | TocsinError]:
             return self._create(connection, actor, list(zip(drafts, checked, strict=True)), now)
 
-        return await self._tools.store.write(create)
+        results = await self._tools.store.write(create)
+        await self._ask_mailboxes(one for one in results if isinstance(one, Monitor))
+        return results
 
     async def put_monitor(
         self, actor: Actor, draft: MonitorDraft, given: Collection[str]
@@ -66,35 +69,39 @@ class Editing(Monitors):
         [checked] = await self._check_all(actor, [draft])
         if isinstance(checked, TocsinError):
             raise checked
-        now = self._now()
+        moment = self._moment()
 
         def put(connection: Connection) -> tuple[Monitor, bool]:
             found = _find_same(connection, actor.project_id, checked.columns)
             if found is not None:
                 changes = _restrict(checked, given, found)
-                return self._change(connection, actor, found, changes, now), False
-            [made] = self._create(connection, actor, [(draft, checked)], now)
+                return self._change(connection, actor, found, changes, moment), False
+            [made] = self._create(connection, actor, [(draft, checked)], moment.now)
             if isinstance(made, TocsinError):
                 raise made
             return made, True
 
-        result = await self._tools.store.write(put)
+        monitor, is_new = await self._tools.store.write(put)
         self._tools.wake()
-        return result
+        if is_new or "mail" in given:
+            await self._ask_mailboxes([monitor])
+        return monitor, is_new
 
     async def update_monitor(self, actor: Actor, monitor_id: int, changes: Mapping[str, Any]) -> Monitor:
         """Change fields of the draft, by their names. INVALID, FORBIDDEN, NOT_FOUND, CONFLICT."""
         may_write(actor)
         before = await self.monitor(actor, monitor_id)
         checked = await self._check(actor, await self._completed(actor, before, changes))
-        now = self._now()
+        moment = self._moment()
 
         def change(connection: Connection) -> Monitor:
             found = get_own(connection, actor, monitor_id)
-            return self._change(connection, actor, found, checked, now)
+            return self._change(connection, actor, found, checked, moment)
 
         monitor = await self._tools.store.write(change)
         self._tools.wake()
+        if "mail" in changes:
+            await self._ask_mailboxes([monitor])
         return monitor
 
     async def rotate_token(self, actor: Actor, monitor_id: int) -> Monitor:
@@ -152,7 +159,7 @@ class Editing(Monitors):
             given = stored | given
         is_taken_away = "webhook_url" in changes and changes["webhook_url"] is None
         if not is_taken_away and any(field in changes for field in drafts.OWN_WEBHOOK):
-            given = await self._own_webhook(actor, before) | given
+            given |= await self._own_webhook(actor, before, changes)
         return given
 
     def _create(
@@ -185,17 +192,30 @@ class Editing(Monitors):
         return {**head, **columns, **own, "created_at": now, "updated_at": now}
 
     def _change(
-        self, connection: Connection, actor: Actor, found: Monitor, checked: _Checked, now: int
+        self, connection: Connection, actor: Actor, found: Monitor, checked: _Checked, moment: Moment
     ) -> Monitor:
         columns = dict(checked.columns)
-        columns |= self._own_columns(connection, actor.project_id, checked.own, checked.given, now)
+        columns |= self._own_columns(connection, actor.project_id, checked.own, checked.given, moment.now)
+        is_moved = any(
+            field in columns and columns[field] != getattr(found, field) for field in drafts.POLICY
+        )
+        if is_moved:
+            self._decide(connection, found.id, moment)
         try:
-            monitors.change(connection, found.id, {**columns, "updated_at": now})
+            monitors.change(connection, found.id, {**columns, "updated_at": moment.now})
         except IntegrityError:
             raise _key_in_use() from None
-        if any(field in columns and columns[field] != getattr(found, field) for field in drafts.POLICY):
-            self._reschedule(connection, found.id, now)
+        if is_moved:
+            self._reschedule(connection, found.id, moment.now)
         return get_own(connection, actor, found.id)
+
+    def _decide(self, connection: Connection, monitor_id: int, moment: Moment) -> None:
+        """What the old schedule had to say is said before it goes."""
+        hot = self._tools.store.hot
+        tracked = hot.load(connection, [monitor_id])
+        decided = decide(connection, tracked, moment)
+        if decided != tracked:
+            hot.save_look(connection, decided)
 
     def _reschedule(self, connection: Connection, monitor_id: int, now: int) -> None:
         hot = self._tools.store.hot

@@ -1,4 +1,4 @@
-"""What `tocsin key create` does: a key for whoever runs the server, with all that is missing around it."""
+"""What commands hand out to whoever runs the server: keys with all that is missing around them, and links."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from tocsin.domain.errors import invalid
 from tocsin.domain.plan import Plans
 from tocsin.domain.record import AccountView, ProjectView
 from tocsin.engine.manage.credentials import DIALECTS
+from tocsin.engine.manage.desk import not_found, sound
 from tocsin.engine.manage.form import LONGEST_NAME, Form
 from tocsin.engine.manage.keys import add_key
+from tocsin.engine.manage.links import SIGN_IN, make_link
 from tocsin.engine.manage.projects import add_project
 from tocsin.store import accounts, projects
+from tocsin.store.accounts import Link
 
 # Owns what is made before anybody signs in; the first who does takes its place (Accounts.set_up).
 PLACEHOLDER = "owner@localhost"
@@ -56,6 +59,14 @@ def issue_key(connection: Connection, plans: Plans, wish: KeyWish, now: int) -> 
         expires_at=wish.expires_at,
     )
     return raw
+
+
+def issue_sign_in_link(connection: Connection, email: str, now: int) -> str:
+    """The path of a one-time link by which an account's owner signs in. NOT_FOUND."""
+    account = accounts.find(connection, sound(email).strip().lower())
+    if account is None:
+        raise not_found("account")
+    return make_link(connection, Link(SIGN_IN, account.id, None), now)
 
 
 def _project(

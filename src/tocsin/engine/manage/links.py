@@ -64,10 +64,7 @@ class Links(Desk):
 
     def _make_link(self, connection: Connection, link: Link, now: int) -> str:
         """A new link's address."""
-        raw = new_secret()
-        accounts.purge(connection, now)
-        accounts.add_link(connection, digest(raw), link, now + LASTS)
-        return self._tools.addresses.page(f"/link/{raw}")
+        return self._tools.addresses.page(make_link(connection, link, now))
 
     def _write_letter(self, connection: Connection, to: str, link: Link, now: int) -> Letter | None:
         """A letter with a new link; None where no mail is sent here, or one like it was sent just now."""
@@ -91,6 +88,14 @@ class Links(Desk):
             await self._tools.mail(letter.to, letter.subject, letter.text)
         except Exception:  # whoever waits for it can ask again
             log.exception("letter_not_sent", subject=letter.subject)
+
+
+def make_link(connection: Connection, link: Link, now: int) -> str:
+    """A new link: its path."""
+    raw = new_secret()
+    accounts.purge(connection, now)
+    accounts.add_link(connection, digest(raw), link, now + LASTS)
+    return f"/link/{raw}"
 
 
 def purpose_of(link: Link) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.project import Actor
-from tocsin.domain.record import ChannelView, Monitor, Targets
+from tocsin.domain.record import MASK, ChannelView, Monitor, Targets
 from tocsin.engine.manage.channels import Channels
 from tocsin.engine.manage.credentials import new_uid
 from tocsin.engine.manage.form import LONGEST_URL, Form
+from tocsin.engine.manage.links import Letter
 from tocsin.engine.owners import MEMBERS, members_channel
-from tocsin.store import channels
+from tocsin.store import channels, projects
 
 MAIL = "email"
 WEBHOOK = "webhook"
@@ -54,16 +55,22 @@ class OwnChannels(Channels):
         views = {view.id: view for view in await self.channels(actor)}
         return [[views[each] for each in sorted(one.channel_ids) if each in views] for one in monitors]
 
-    async def _own_webhook(self, actor: Actor, monitor: Monitor) -> dict[str, Any]:
-        """The monitor's own webhook, as the fields it was made with."""
+    async def _own_webhook(
+        self, actor: Actor, monitor: Monitor, changes: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The monitor's own webhook, as the fields it was made with, under `changes`. The masked address, as
+        people read it, means the one that is stored."""
         ids = [monitor.webhook_channel_id] if monitor.webhook_channel_id else []
         rows = await self._tools.store.read(lambda connection: channels.get_all(connection, ids))
-        return {
+        stored = {
             field: config.get(name)
             for row in rows.values()
             if row.project_id == actor.project_id and (config := self._tools.vault.open(row.config))
             for name, field in _WEBHOOK_FIELDS.items()
         }
+        shown = Targets(webhook_url=stored.get("webhook_url")).masked_webhook_url
+        is_same = shown is not None and changes.get("webhook_url") == shown
+        return {**stored, **changes, **({"webhook_url": stored["webhook_url"]} if is_same else {})}
 
     async def _read_own(self, form: Form, actor: Actor, given: Mapping[str, Any]) -> Own:
         """Check the fields of `mail` and the webhook, destinations included."""
@@ -91,6 +98,8 @@ class OwnChannels(Channels):
         config: dict[str, Any] = {"url": url, "format": given.get("webhook_format", HOUSE)}
         if given.get("webhook_secret") is not None:
             config["secret"] = given["webhook_secret"]
+        if MASK in url:
+            form.refuse("webhook_url", f"{MASK} stands for what is hidden: the whole address is needed.")
         if form.problems.keys() & _WEBHOOK_FIELDS.values():
             return None
         try:
@@ -125,6 +134,7 @@ class OwnChannels(Channels):
             # Whoever names it anew wants it tried anew.
             channels.enable(connection, found, now)
             return found
+        is_trusted = kind != MAIL or self._is_trusted(connection, project_id, config["to"][0])
         values = {
             "uid": new_uid(),
             "project_id": project_id,
@@ -133,11 +143,32 @@ class OwnChannels(Channels):
             "config": self._tools.vault.seal(config),
             "fingerprint": fingerprint,
             "hidden": True,
-            "verified_at": now,
+            "verified_at": now if is_trusted else None,
             "created_at": now,
             "updated_at": now,
         }
         return channels.add(connection, values)
+
+    def _is_trusted(self, connection: Connection, project_id: int, address: str) -> bool:
+        """Whether mail may go there at once. Where anybody can sign up, a mailbox is first asked, unless it
+        is a member's who was asked before; where sign-up is closed, whoever runs the server let them in."""
+        return not self._tools.signup_open or projects.has_verified_member(
+            connection, project_id, address.lower()
+        )
+
+    async def _ask_mailboxes(self, monitors: Iterable[Monitor]) -> None:
+        """Mail a link to the monitors' own mailboxes that are not verified; alerts wait for it."""
+        ids = {one.mail_channel_id for one in monitors if one.mail_channel_id}
+        if not (self._tools.signup_open and ids):
+            return
+        now = self._now()
+
+        def ask(connection: Connection) -> list[Letter | None]:
+            rows = channels.get_all(connection, ids).values()
+            return [self._ask(connection, row, 0, now) for row in rows]
+
+        for letter in await self._tools.store.write(ask):
+            self._post(letter)
 
 
 def _targets(monitor: Monitor, configs: Mapping[int, Config]) -> Targets:

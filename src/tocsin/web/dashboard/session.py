@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from tocsin.domain.errors import Code, TocsinError
 from tocsin.domain.record import AccountView
@@ -14,6 +15,8 @@ from tocsin.web.security import is_own_form
 from tocsin.web.services import Services
 
 SECOND = 1_000_000
+_BACK = "tocsin-back"
+_MONITOR_PAGE = re.compile(r"/monitors/[0-9a-f]{32}")
 
 
 def cookie_name(services: Services) -> str:
@@ -44,6 +47,24 @@ def forget(response: Response, services: Services) -> None:
     response.delete_cookie(
         cookie_name(services), path="/", secure=_is_secure(services), httponly=True, samesite="lax"
     )
+
+
+def come_back(response: Response, path: str, services: Services) -> None:
+    """Have the sign-in that follows lead to this page of ours."""
+    response.set_cookie(
+        _BACK, path, max_age=1800, path="/", secure=_is_secure(services), httponly=True, samesite="lax"
+    )
+
+
+def redirect_back(request: Request) -> Response:
+    """Where a sign-in leads: to the monitor that was asked for, else to the list. Nowhere else, whatever the
+    cookie says."""
+    path = request.cookies.get(_BACK, "")
+    if not _MONITOR_PAGE.fullmatch(path):
+        return RedirectResponse("/", 303)
+    response = RedirectResponse(path, 303)
+    response.delete_cookie(_BACK, path="/")
+    return response
 
 
 async def form(request: Request, services: Services) -> dict[str, str]:

@@ -17,12 +17,12 @@ from tocsin.domain.ping import Kind, word
 from tocsin.domain.project import Actor
 from tocsin.domain.record import AccountView, Monitor, PingView, ProjectView
 from tocsin.engine.manage.monitors import MonitorQuery, MonitorRef
-from tocsin.web.dashboard.session import cookie_name, forget, form, remember, who
+from tocsin.web.dashboard.session import come_back, cookie_name, forget, form, redirect_back, remember, who
 from tocsin.web.dashboard.words import distance, schedule_words
 from tocsin.web.pages import page
 from tocsin.web.services import Services
 from tocsin.web.times import iso_or_none
-from tocsin.web.trouble import BROKEN, STATUSES, TroubleError, too_often
+from tocsin.web.trouble import BROKEN, NO_FIELDS, STATUSES, Trouble, TroubleError, too_often, trouble_of
 
 _STATIC = {"tocsin.css": "text/css", "tocsin.svg": "image/svg+xml"}
 _LINKS_PER_MINUTE, _LINKS_PER_DAY = 5, 100  # sign-in links that one address may ask for
@@ -116,7 +116,7 @@ class _Views:
                 return page("done.html", key=None)
             case _:
                 raise TocsinError(Code.NOT_FOUND, _NO_LINK)
-        response = RedirectResponse("/", 303)
+        response = redirect_back(request)
         remember(response, session, self._services)
         return response
 
@@ -132,7 +132,9 @@ class _Views:
         """One monitor with its last pings and flips: where an alert's link leads."""
         account = await who(request, self._services)
         if account is None:
-            return RedirectResponse("/sign-in", 303)
+            response = RedirectResponse("/sign-in", 303)
+            come_back(response, request.url.path, self._services)
+            return response
         actor, monitor = await self._find(account, MonitorRef.of_uid(request.path_params["uid"]))
         pings = await self._manage.pings(actor, monitor.id, limit=20)
         flips = await self._manage.flips(actor, monitor.id, limit=20)
@@ -168,18 +170,27 @@ class _Views:
             limit=100, cursor=int(cursor) if cursor.isdecimal() and len(cursor) < 19 else None
         )
         found = await self._manage.monitors(actor, query)
+        down = [] if cursor else await self._down(actor)
+        first = {one.id for one in down}
         now = self._services.now()
         return page(
             "monitors.html",
             account=account,
             projects=projects,
             project=project,
-            monitors=[self._row(each, now) for each in found.items],
+            monitors=[
+                self._row(each, now) for each in (*down, *(one for one in found.items if one.id not in first))
+            ],
             total=found.total,
             next_cursor=found.next_cursor,
             public_url=self._services.public_url,
             key=key,
         )
+
+    async def _down(self, actor: Actor) -> list[Monitor]:
+        """What is wrong now: shown before everything else."""
+        query = MonitorQuery(statuses=frozenset({"down"}), limit=100, with_total=False)
+        return (await self._manage.monitors(actor, query)).items
 
     async def _signed_in(self, request: Request) -> AccountView:
         account = await who(request, self._services)
@@ -240,11 +251,11 @@ async def _refused(_: Request, error: Exception) -> Response:
     """Any error as a page."""
     match error:
         case TocsinError():
-            status, text = STATUSES[error.code], error.message
+            trouble = trouble_of(error, STATUSES, NO_FIELDS)
         case TroubleError():
-            status, text = error.trouble.status, error.trouble.message
+            trouble = error.trouble
         case HTTPException():
-            status, text = error.status_code, "There is nothing at this address."
+            trouble = Trouble(error.status_code, "There is nothing at this address.")
         case _:
-            status, text = BROKEN.status, BROKEN.message
-    return page("error.html", status, text=text)
+            trouble = BROKEN
+    return page("error.html", trouble.status, trouble.headers(), text=trouble.message)

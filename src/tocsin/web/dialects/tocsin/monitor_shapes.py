@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
@@ -54,7 +53,9 @@ class MonitorChanges(Taken):
     channel_ids: list[str] = Field(default=[], max_length=100, description="Ids of channels.")
     fan_out: bool = Field(default=True, description="Without channel_ids: tell every verified channel.")
     mail: str = Field(default="members", description='"none", "members" or a mail address.')
-    webhook_url: str | None = Field(default=None, max_length=2_000)
+    webhook_url: str | None = Field(
+        default=None, max_length=2_000, description="The masked form that is read leaves it as it is."
+    )
     webhook_format: str = "house"
     webhook_secret: str | None = None
     unique_key: str | None = Field(default=None, max_length=200)
@@ -206,14 +207,7 @@ def targets(own: Targets) -> dict[str, Any]:
     """What a MonitorDetail has besides."""
     return {
         "mail": own.mail,
-        "webhook_url": own.webhook_url and masked(own.webhook_url),
+        "webhook_url": own.masked_webhook_url,
         "webhook_format": own.webhook_format,
         "webhook_has_secret": own.webhook_has_secret,
     }
-
-
-def masked(url: str) -> str:
-    """An address without what may be a secret: the addresses of chat services are credentials."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}/***"
