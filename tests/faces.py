@@ -1,8 +1,8 @@
 """The web on a real store, asked over ASGI: no socket, no engine, a clock that the test turns.
 
-    faces = await Faces.open(store)
-    peek = await faces.caller("cronpeek")
-    created = await peek.post("/api/v1/monitors", {"name": "backup", "schedule": 60})
+faces = await Faces.open(store)
+peek = await faces.caller("cronpeek")
+created = await peek.post("/api/v1/monitors", {"name": "backup", "schedule": 60})
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Faces:
         transport = self.client._transport
         assert isinstance(transport, httpx.ASGITransport)
         return httpx.AsyncClient(
-            transport=httpx.ASGITransport(transport.app, client=(address, 4711)), base_url=self.client.base_url
+            transport=httpx.ASGITransport(transport.app, client=(address, 4711)),
+            base_url=self.client.base_url,
         )
 
     async def caller(self, dialect: str, **wish: Any) -> Caller:
@@ -105,9 +106,7 @@ class Faces:
         """All rows of what requests can change."""
 
         def read(connection: Connection) -> list[list[tuple[Any, ...]]]:
-            columns = [
-                [column for column in table.c if column.name != "last_used_at"] for table in COUNTED
-            ]
+            columns = [[column for column in table.c if column.name != "last_used_at"] for table in COUNTED]
             return [[tuple(row) for row in connection.execute(select(*each))] for each in columns]
 
         return await self.office.store.read(read)

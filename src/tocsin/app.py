@@ -25,7 +25,7 @@ from tocsin import __version__
 from tocsin.channels import SmtpConfig, load_senders
 from tocsin.channels import Tools as ChannelTools
 from tocsin.channels.email import Email
-from tocsin.domain.monitor import SECOND
+from tocsin.domain.monitor import SECOND, Gap
 from tocsin.domain.plan import Plans
 from tocsin.engine.alerts import Voice
 from tocsin.engine.away import Away
@@ -45,7 +45,7 @@ from tocsin.settings import Settings, SettingsError
 from tocsin.store.notifications import outbox_summary
 from tocsin.store.schema import SQLITE, migrate
 from tocsin.store.sqlite import SqliteStore
-from tocsin.store.vault import Vault, check_canary, load_key
+from tocsin.store.vault import Vault, check_canary, has_canary, load_key
 from tocsin.web.bounds import Bounds
 from tocsin.web.dashboard.views import build_dashboard
 from tocsin.web.dialect import discover
@@ -84,8 +84,8 @@ def serve(settings: Settings) -> None:
 
 async def _serve(settings: Settings, database: Path, listener: socket.socket) -> None:
     await asyncio.to_thread(migrate, f"{SQLITE}{database}")
-    vault = Vault(_secret_key(settings))
     store = SqliteStore(database)
+    vault = Vault(_secret_key(settings, may_make=not await store.read(has_canary)))
     await store.write(lambda connection: check_canary(connection, vault))
     await App(settings, vault, store, listener).run()
 
@@ -123,6 +123,10 @@ class App:
 
     def _oldest_waiting_at(self) -> int | None:
         return self.intake.oldest_waiting_at()
+
+    def _gaps(self) -> tuple[Gap, ...]:
+        self.ledger.notice(self.clock.now())
+        return self.ledger.gaps()
 
     def voice(self) -> Voice:
         """What texts need just now; `last_heard_at` is set when no job was heard for an hour."""
@@ -184,6 +188,7 @@ class App:
                 voice_of=self.voice,
                 mail=mail.mail if settings.smtp_url else None,
                 signup_open=settings.signup == "open",
+                gaps=self._gaps,
             )
         )
 
@@ -313,8 +318,10 @@ def _database(settings: Settings) -> Path:
     return Path(url.removeprefix(SQLITE))
 
 
-def _secret_key(settings: Settings) -> str:
-    return settings.secret_key.get_secret_value() if settings.secret_key else load_key(settings.data)
+def _secret_key(settings: Settings, *, may_make: bool) -> str:
+    if settings.secret_key:
+        return settings.secret_key.get_secret_value()
+    return load_key(settings.data, may_make=may_make)
 
 
 def _plans(settings: Settings) -> Plans:

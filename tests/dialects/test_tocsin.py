@@ -432,7 +432,7 @@ def test_a_ping_is_told_what_the_job_may_want_to_know() -> None:
         "next_expected_at": "2026-03-28T02:00:12.000Z",
         "duration_ms": 1500,
     }
-    paused = ping_answer(status=Status.PAUSED, state=State(status=Status.PAUSED))
+    paused = ping_answer(state=State(status=Status.PAUSED))
     assert json.loads(answers.ping_reply(paused).body)["next_expected_at"] is None
 
 

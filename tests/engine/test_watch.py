@@ -16,7 +16,9 @@ from tocsin.store.sqlite import SqliteStore
 pytestmark = pytest.mark.promise(4)
 
 
-async def test_an_earlier_event_that_comes_while_the_store_is_asked_is_not_overslept(store: SqliteStore) -> None:
+async def test_an_earlier_event_that_comes_while_the_store_is_asked_is_not_overslept(
+    store: SqliteStore,
+) -> None:
     room = await Room.open(store)
     clock = room.watch._clock = Clock()
     room.watch.looked_at = 0

@@ -151,6 +151,28 @@ def test_a_daily_ping_that_a_short_gap_may_have_lost_is_doubted_a_minute_later_a
     assert "away" in alert["message"].lower() or "lost" in alert["message"].lower()
 
 
+def test_a_database_that_stops_raises_no_alarm_but_for_a_dead_job(serve: Serve) -> None:
+    server = serve()
+    api = server.api()
+    healthy = api.create("healthy", **every(4, grace_seconds=1))
+    lost = api.create("a day, due while it stood still", **every(DAY, grace_seconds=2))
+    dead = api.create("dead", **every(4, grace_seconds=1))
+    for job in (lost, dead):
+        server.ping(job)
+    expect_in(server, lost, 8)
+    with pinging(healthy, 4):
+        server.wait_until(lambda: len(server.rows("SELECT id FROM ping")) == 3, "the healthy job pinged")
+        with server.locked_database():
+            time.sleep(13)
+        server.wait_until(lambda: api.get(f"/monitors/{dead['id']}")["status"] == "down", "it is told of", 75)
+        assert [flip["new"] for flip in api.flips(healthy)] == ["up"]
+        assert server.ping(healthy).status_code == 200
+    assert [flip["new"] for flip in api.flips(lost)] == ["up"]
+    assert server.rows("SELECT * FROM gap WHERE cause = 'failed'")
+    [flip] = [flip for flip in api.flips(dead) if flip["new"] == "down"]
+    assert flip["reason"] == "unconfirmed"
+
+
 def test_the_gap_of_a_stop_begins_when_the_first_ping_is_refused_though_deliveries_are_awaited(
     serve: Serve,
 ) -> None:

@@ -94,7 +94,7 @@ def _secrets(used: Used) -> dict[str, str]:
 
 
 def test_the_log_holds_no_secret(used: Used) -> None:
-    used.server.wait_until(lambda: "batch_failed" in used.server.output(), "the failure is logged")
+    used.server.wait_until(lambda: "cause=failed" in used.server.output(), "the failure is logged")
     output = used.server.output()
     token = used.monitor["ping_url"].rpartition("/")[2]
     shown = [name for name, secret in {**_secrets(used), "ping token": token}.items() if secret in output]

@@ -52,11 +52,17 @@ def command(channel_id: str | None, mail: str | None, data: Path | None) -> None
 
 def _open(settings: Settings, row: ChannelRow) -> dict[str, Any]:
     from tocsin.cli.secret import find_vault
+    from tocsin.store.vault import VaultError
 
     vault = find_vault(settings)
     if vault is None:
         raise click.ClickException("there is no encryption key in the data folder: is it the server's?")
-    return vault.open(row.config)
+    try:
+        return vault.open(row.config)
+    except VaultError as error:
+        raise click.ClickException(
+            f"{error}: TOCSIN_SECRET_KEY (or secret.key in the data folder) is not the server's"
+        ) from None
 
 
 def _send(settings: Settings, kind: str, config: Mapping[str, Any], name: str) -> None:

@@ -52,10 +52,7 @@ class Vault:
         try:
             content: dict[str, Any] = orjson.loads(self._fernet.decrypt(text))
         except InvalidToken:
-            raise VaultError(
-                f"a sealed secret does not open with this key: TOCSIN_SECRET_KEY (or {KEY_FILE} in the data"
-                " folder) must be the one that the server sealed it with"
-            ) from None
+            raise VaultError("a sealed secret does not open with this key") from None
         return content
 
 

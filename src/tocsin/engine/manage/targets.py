@@ -157,7 +157,7 @@ class OwnChannels(Channels):
         )
 
     async def _ask_mailboxes(self, monitors: Iterable[Monitor]) -> None:
-        """Mail a link to the monitors' own mailboxes that are not verified; alerts wait for it."""
+        """Mail a link to the monitors' own mailboxes that are not verified; nothing is told there before."""
         ids = {one.mail_channel_id for one in monitors if one.mail_channel_id}
         if not (self._tools.signup_open and ids):
             return
