@@ -295,7 +295,7 @@ def _drafts(
     flip_id: int | None = None,
     held: bool = False,
 ) -> list[Draft]:
-    terse = replace(facts, pings=())
+    terse = replace(facts, pings=()) if facts.pings else facts
     return [
         Draft(
             one.project_id,

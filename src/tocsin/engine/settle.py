@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -60,37 +60,38 @@ class Settlement:
         endings: list[Ending] = []
         tries: list[Try] = []
         for result in results:
+            status, again_at = self._verdict(result, first_at, now)
+            finished_at = now if again_at is None else None
             for item in result.parcel.items:
-                ending = self._ending(result, item, first_at.get(item.id, result.at), now)
-                endings.append(ending)
+                endings.append(Ending(item.id, result.parcel.lease_until, status, again_at, finished_at))
                 tries.append(_try(result, item))
-                settled.delivered += ending.status is Delivery.DELIVERED
-                settled.failed += ending.status is Delivery.FAILED
+                settled.delivered += status is Delivery.DELIVERED
+                settled.failed += status is Delivery.FAILED
         outbox.finish(connection, endings, tries)
         settled.failed += self._judge_channels(connection, results, now, voice)
         return settled
 
-    def _ending(self, result: Result, item: Leased, first_at: int, now: int) -> Ending:
-        again_at = None
+    def _verdict(self, result: Result, first_at: Mapping[int, int], now: int) -> tuple[Delivery, int | None]:
+        """What becomes of all that was in the parcel, and when it is tried again. A digest's members are
+        tried again at one time, or the retry would not say the same."""
         match result.receipt.outcome:
             case Outcome.DELIVERED:
-                status = Delivery.DELIVERED
+                return Delivery.DELIVERED, None
             case Outcome.REFUSED:
-                status = Delivery.FAILED
+                return Delivery.FAILED, None
             case Outcome.RETRY:
+                items = result.parcel.items
                 again_at = retry_at(
                     self._retry,
-                    attempts=item.attempts + 1,
-                    first_at=first_at,
+                    attempts=max(item.attempts for item in items) + 1,
+                    first_at=min(first_at.get(item.id, result.at) for item in items),
                     now=now,
                     chance=self._chance,
                     retry_after_seconds=result.receipt.retry_after_seconds,
                 )
-                status = Delivery.FAILED if again_at is None else Delivery.PENDING
+                return (Delivery.FAILED if again_at is None else Delivery.PENDING), again_at
             case _:
                 assert_never(result.receipt.outcome)
-        finished_at = now if again_at is None else None
-        return Ending(item.id, result.parcel.lease_until, status, again_at, finished_at)
 
     def _judge_channels(
         self, connection: Connection, results: Iterable[Result], now: int, voice: Voice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import assert_never
 
 from tocsin.domain.monitor import SECOND, Flip, Gap, Reason, State
@@ -18,7 +19,13 @@ _CLOSE = 600 * SECOND
 
 def moment(at: int, *, to_the_second: bool = False) -> str:
     """A time as "2026-03-28 02:00 UTC"."""
-    return (_EPOCH + timedelta(microseconds=at)).strftime(
+    return _moment(at // SECOND, to_the_second=to_the_second)
+
+
+@lru_cache(maxsize=1024)
+def _moment(second: int, *, to_the_second: bool) -> str:
+    """In an alert storm thousands of alerts name the same few seconds."""
+    return (_EPOCH + timedelta(seconds=second)).strftime(
         "%Y-%m-%d %H:%M:%S UTC" if to_the_second else "%Y-%m-%d %H:%M UTC"
     )
 
