@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, bindparam, delete, or_, select
 
 from tocsin.store import tables
+from tocsin.store.chunks import chunks
 from tocsin.store.gather import Gathered
 
 _ping, _state = tables.ping, tables.monitor_state
@@ -22,7 +23,6 @@ _STEP = Gathered(
     .order_by(_ping.c.id)
     .limit(bindparam("limit"))
 )
-CHUNK = 500
 
 
 def find_old(
@@ -37,7 +37,6 @@ def find_old(
 
 def remove(connection: Connection, ids: list[int]) -> None:
     """Delete pings and their bodies. A chain that leads to one ends there."""
-    for start in range(0, len(ids), CHUNK):
-        chunk = ids[start : start + CHUNK]
-        connection.execute(delete(tables.ping_body).where(tables.ping_body.c.ping_id.in_(chunk)))
-        connection.execute(delete(_ping).where(_ping.c.id.in_(chunk)))
+    for some in chunks(ids):
+        connection.execute(delete(tables.ping_body).where(tables.ping_body.c.ping_id.in_(some)))
+        connection.execute(delete(_ping).where(_ping.c.id.in_(some)))

@@ -23,7 +23,7 @@ from tocsin.web.address import Network, client_address
 from tocsin.web.dialect import Dialect, Reply
 
 LONGEST_TOKEN = 64
-METHODS = (b"GET", b"POST", b"HEAD")
+METHODS = ("GET", "POST", "HEAD")
 RETRY_AFTER_SECONDS = 2
 
 _STATUS_LINES = {
@@ -106,7 +106,7 @@ class PingLane:
         if status in (429, 503):
             extra = b"Retry-After: %d\r\n" % (60 if status == 429 else RETRY_AFTER_SECONDS)
         elif status == 405:
-            extra = b"Allow: GET, POST, HEAD\r\n"
+            extra = b"Allow: %s\r\n" % ", ".join(METHODS).encode()
         return render(reply, method, extra)
 
     def address_of(self, peer: str, headers: list[tuple[bytes, bytes]]) -> str:

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from tocsin.domain.ping import Signal
-from tocsin.web.ping import PingLane, Target
+from tocsin.web.ping import METHODS, PingLane, Target
 
 LONGEST_URL = 16_384
 LONGEST_HEAD = 65_536
@@ -111,7 +111,7 @@ class PingCycle:
         if self.more_body or not self.is_its_turn:
             return
         lane, protocol, target = self.protocol.lane, self.protocol, self.target
-        if self.method not in ("GET", "POST", "HEAD"):
+        if self.method not in METHODS:
             self.reply(lane.refusal(405, target, self.method))
             return
         peer = protocol.client[0] if protocol.client else ""
