@@ -7,6 +7,7 @@ TEST_ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/installed
+CLIENTS := tests/clients/node_modules/.package-lock.json
 # What is checked: benchmarks only where they exist.
 CODE := src tests $(wildcard benchmarks)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
@@ -19,7 +20,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --onl
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
 
-install: $(STAMP) ## build .venv with everything pinned by hash
+install: $(STAMP) $(CLIENTS) ## build .venv with everything pinned by hash
 
 # Only wheels: an install runs no foreign code but the package's own build.
 $(STAMP): requirements-dev.txt pyproject.toml
@@ -29,14 +30,22 @@ $(STAMP): requirements-dev.txt pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation --no-index --editable .
 	@touch $@
 
+# Vendors' own clients, which some tests run as they are published; nothing else needs Node.js.
+$(CLIENTS): tests/clients/package.json tests/clients/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
+	else \
+		echo "There is no npm here: the tests of the Node.js client are skipped. Node.js 18 or later has it."; \
+	fi
+
 serve: $(STAMP) ## start the server with its data in ./data
 	$(BIN)/tocsin serve --data ./data
 
-test: $(STAMP) ## run all tests (WORKERS=n, TEST_ARGS="-k word")
+test: $(STAMP) $(CLIENTS) ## run all tests (WORKERS=n, TEST_ARGS="-k word")
 	$(BIN)/python -m pytest -n $(WORKERS) $(TEST_ARGS)
 
 # The tests come last: their closing line is the last thing that is printed.
-check: $(STAMP) ## what CI runs: format, lint, types, architecture, tests
+check: $(STAMP) $(CLIENTS) ## what CI runs: format, lint, types, architecture, tests
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)

@@ -149,6 +149,7 @@ def _copy(connection: sqlite3.Connection, template: int, dialect: str, count: in
     own = {
         "id": "fresh.id",
         "uid": "lower(hex(randomblob(16)))",
+        "badge_key": "lower(hex(randomblob(12)))",
         "name": "'job ' || fresh.id",
         "schedule_kind": "'interval'",
         "schedule_expression": "'86400'",

@@ -166,6 +166,7 @@ def _add_monitor(
 ) -> int:
     row = {
         "uid": token.rjust(32, "0"),
+        "badge_key": f"badge {token}",
         "project_id": _project(connection, now),
         "dialect": "tocsin",
         "name": f"job {token}",

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from tests.management import Office
 from tocsin.store import tables
 from tocsin.store.sqlite import SqliteStore
+from tocsin.web.billing import Billing, BillingConfig
 from tocsin.web.bounds import Bounds
 from tocsin.web.dashboard.views import build_dashboard
 from tocsin.web.dialect import Dialect, discover
@@ -71,11 +72,18 @@ class Faces:
 
     @classmethod
     def open(
-        cls, store: SqliteStore, *, dialects: Sequence[Dialect] | None = None, url: str = URL, **office: Any
+        cls,
+        store: SqliteStore,
+        *,
+        dialects: Sequence[Dialect] | None = None,
+        url: str = URL,
+        billing: BillingConfig | None = None,
+        **office: Any,
     ) -> Faces:
         """`office`: the keyword arguments of Office."""
         made = Office(store, **office)
-        services = Services(made.manage, made.clock.now, "1.2.3", url)
+        sales = Billing(billing or BillingConfig())
+        services = Services(made.manage, made.clock.now, "1.2.3", url, billing=sales)
         pages = {
             "/healthz": healthz("1.2.3"),
             "/readyz": readyz(_ready),

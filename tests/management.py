@@ -30,6 +30,7 @@ from tocsin.engine.manage.monitors import MonitorDraft
 from tocsin.outbound import Outbound
 from tocsin.store.sqlite import SqliteStore
 from tocsin.store.vault import Vault
+from tocsin.web.dialect import discover, webhook_formats
 
 
 class Letter(NamedTuple):
@@ -46,9 +47,14 @@ class Letter(NamedTuple):
 
 
 class Office:
-    """Everything around `Manage`; nothing is replaced but the mail server and the hands of the clock."""
+    """Everything around `Manage`; nothing is replaced but the mail server and the hands of the clock.
 
-    def __init__(self, store: SqliteStore, *, plans: str = "hosted", signup_open: bool = False) -> None:
+    `means`: what channels may use besides, as the fields of their Tools.
+    """
+
+    def __init__(
+        self, store: SqliteStore, *, plans: str = "hosted", signup_open: bool = False, **means: Any
+    ) -> None:
         self.store = store
         self.hands = Hands()
         self.clock = Clock(lambda: self.hands.wall_at, lambda: self.hands.boot_at)
@@ -63,7 +69,7 @@ class Office:
                 store=store,
                 clock=self.clock,
                 vault=self.vault,
-                kinds=load_senders(ChannelTools(self.outbound, None, "t@localhost", "http://127.0.0.1", "")),
+                kinds=load_senders(replace(self._channel_tools(), **means)),
                 plans=self.plans,
                 addresses=Addresses("http://tocsin"),
                 check_url=self.outbound.check,
@@ -108,6 +114,16 @@ class Office:
         """Finish what was begun."""
         await self.manage.settle()
         await self.outbound.close()
+
+    def _channel_tools(self) -> ChannelTools:
+        return ChannelTools(
+            outbound=self.outbound,
+            smtp=None,
+            mail_from="t@localhost",
+            telegram_api_base="http://127.0.0.1",
+            public_url="",
+            formats=webhook_formats(discover()),
+        )
 
     def _wake(self) -> None:
         self.wakes += 1

@@ -26,6 +26,7 @@ from tocsin.store.sqlite import SqliteStore
 from tocsin.store.vault import Vault
 
 MINUTE = 60 * SECOND
+BADGES = count()
 VOICE = Voice("https://tocsin.example.com", None)
 DELIVERED = Receipt(Outcome.DELIVERED, 200, "200 OK")
 BUSY = Receipt(Outcome.RETRY, 503, "503 Service Unavailable")
@@ -54,6 +55,7 @@ class Recorder:
     name: str = "webhook"
     for_people: bool = False
     secrets: frozenset[str] = frozenset()
+    lacks: str = ""
     answers: list[Receipt] = field(default_factory=lambda: [DELIVERED])
     sent: list[tuple[Mapping[str, Any], list[Facts]]] = field(default_factory=list)
     before_answer: Callable[[Mapping[str, Any]], Awaitable[None]] | None = None
@@ -122,6 +124,7 @@ class Outbox:
             "project_id": self.project_id,
             "dialect": "tocsin",
             "name": name,
+            "badge_key": f"badge {next(BADGES)}",
             "slug": "nightly-backup",
             "tags": "db prod",
             "schedule_kind": "interval",

@@ -14,6 +14,7 @@ SECRETS = {
     "TOCSIN_DATABASE_URL": "postgresql://tocsin:hush-hush@db.example.com/tocsin",
     "TOCSIN_SECRET_KEY": "hush-hush-hush-hush-hush",
     "TOCSIN_METRICS_TOKEN": "hush-hush",
+    "TOCSIN_TELEGRAM_BOT_TOKEN": "123456:hush-hush",
     "TOCSIN_SMTP_URL": "smtp://tocsin:hush-hush@mail.example.com:587",
     "TOCSIN_STRIPE_SECRET_KEY": "hush-hush",
     "TOCSIN_STRIPE_WEBHOOK_SECRET": "hush-hush",
@@ -96,6 +97,20 @@ def test_a_file_elsewhere_is_read_where_the_environment_names_it(
     assert load_settings().port == 1234
 
 
+def test_prices_come_as_plans_and_their_ids(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert load_settings().stripe_prices is None
+    (tmp_path / "tocsin.toml").write_text('[stripe_prices]\npro = "price_1"')
+    assert load_settings().stripe_prices == {"pro": "price_1"}
+    monkeypatch.setenv("TOCSIN_STRIPE_PRICES", "pro=price_2, team = price_3")
+    assert load_settings().stripe_prices == {"pro": "price_2", "team": "price_3"}
+
+
+@pytest.mark.parametrize("value", ["pro", "pro=", "=price_1", "pro=price_1,team"])
+def test_a_price_without_its_plan_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_STRIPE_PRICES", value)
+    assert mistake().startswith("TOCSIN_STRIPE_PRICES: must name plans and their prices")
+
+
 def test_networks_come_as_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_ALLOWED_NETWORKS", "127.0.0.0/8, ::1,10.1.2.3")
     assert load_settings().allowed_networks == (
@@ -124,6 +139,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
         ("TOCSIN_PING_URL", "https://ping.example.com/?a=b"),
         ("TOCSIN_SMTP_URL", "mail.example.com"),
         ("TOCSIN_MAIL_FROM", "nobody"),
+        ("TOCSIN_TELEGRAM_BOT_TOKEN", "123456"),
         ("TOCSIN_ALLOWED_NETWORKS", "10.0.0.1/8"),
         ("TOCSIN_TRUSTED_PROXIES", "proxy.example.com"),
         ("TOCSIN_SECRET_KEY", "short"),
@@ -183,7 +199,9 @@ def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.parametrize("variable", ["TOCSIN_DATABASE_URL", "TOCSIN_SMTP_URL", "TOCSIN_SECRET_KEY"])
+@pytest.mark.parametrize(
+    "variable", ["TOCSIN_DATABASE_URL", "TOCSIN_SMTP_URL", "TOCSIN_SECRET_KEY", "TOCSIN_TELEGRAM_BOT_TOKEN"]
+)
 def test_a_secret_is_not_shown_in_the_complaint_about_it(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,10 +14,12 @@ import sys
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
 import uvloop
+from pydantic import SecretStr
 from setproctitle import setproctitle
 from typing_extensions import override
 
@@ -46,14 +48,16 @@ from tocsin.store.notifications import outbox_summary
 from tocsin.store.schema import SQLITE, migrate
 from tocsin.store.sqlite import SqliteStore
 from tocsin.store.vault import Vault, check_canary, has_canary, load_key
+from tocsin.web.billing import Billing, BillingConfig
 from tocsin.web.bounds import Bounds
 from tocsin.web.dashboard.views import build_dashboard
-from tocsin.web.dialect import discover
+from tocsin.web.dialect import discover, webhook_formats
 from tocsin.web.front import Front
 from tocsin.web.health import Readiness, healthz, readyz
 from tocsin.web.metrics import Reading, metrics
-from tocsin.web.ping import PingConfig, PingLane
+from tocsin.web.ping import PingConfig, PingLane, PingLimits, host_of
 from tocsin.web.protocol import ConnectionLimits, protocol_factory, sweep
+from tocsin.web.rate import Rates
 from tocsin.web.services import Services
 
 SILENCE = 3600 * SECOND
@@ -94,7 +98,7 @@ class App:
     """One process that holds everything: built in order of dependence, stopped in the opposite order."""
 
     def __init__(self, settings: Settings, vault: Vault, store: SqliteStore, listener: socket.socket) -> None:
-        self._settings = settings
+        self.settings = settings
         self._listener = listener
         self.public_url = settings.public_url or _address_of(listener)
         self.store = store
@@ -103,7 +107,7 @@ class App:
         self.started_at = self.clock.now()
         self.dialects = discover()
         self.outbound = Outbound(settings.allowed_networks, settings.http_timeout_seconds)
-        self.senders = load_senders(_channel_tools(settings, self.outbound, self.public_url))
+        self.senders = load_senders(_channel_tools(self))
         self.ledger = Ledger(store, self.clock, self._oldest_waiting_at)
         readers = {dialect.name: dialect.pings.read for dialect in self.dialects}
         intake_config = IntakeConfig(queue_limit=settings.queue_limit)
@@ -112,12 +116,15 @@ class App:
         dispatch_config = _dispatch_config(settings)
         self.dispatch = Dispatch(store, self.clock, vault, self.senders, self.voice, dispatch_config)
         self.away = Away(store, self.clock, self.voice)
-        self.prune = Prune(store, self.clock, Retention(settings.pings_per_monitor, settings.ping_days))
+        self.plans = _plans(settings)
+        self.prune = Prune(store, self.clock, _retention(settings, self.plans))
         self.reanchor = Reanchor(store, self.clock, self.ledger, self.intake)
         self._members_config = vault.seal({"members": True}) if settings.smtp_url else None
         self._machine_kinds = frozenset(name for name, one in self.senders.items() if not one.for_people)
         self._tasks: set[asyncio.Task[None]] = set()
         self._duties = 0
+        self.rates = Rates(settings.data / "rates.db")
+        self.billing = Billing(_billing_config(settings))
         self.manage = self._manage()
         self._connect()
 
@@ -172,7 +179,7 @@ class App:
         self.ledger.on_backward_step = self._go_back
 
     def _manage(self) -> Manage:
-        settings = self._settings
+        settings = self.settings
         mail = self.senders["email"]
         assert isinstance(mail, Email)  # noqa: S101 - narrows a type
         return Manage(
@@ -181,7 +188,7 @@ class App:
                 clock=self.clock,
                 vault=self.vault,
                 kinds=self.senders,
-                plans=_plans(settings),
+                plans=self.plans,
                 addresses=Addresses(self.public_url, settings.ping_url),
                 check_url=self.outbound.check,
                 wake=self.wake,
@@ -216,13 +223,16 @@ class App:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.ledger.close()
+        self.billing.close()
+        self.rates.close()
         await self.outbound.close()
         await self.store.close()
 
     def _server(self) -> _Server:
-        lane = PingLane(self.intake, self.dialects, _ping_config(self._settings))
+        ping_config = _ping_config(self.settings, self.public_url, self.plans)
+        lane = PingLane(self.intake, self.dialects, ping_config, self.rates, self.clock.now)
         limits = ConnectionLimits(
-            self._settings.request_timeout_seconds, connections=_raise_descriptor_limit()
+            self.settings.request_timeout_seconds, connections=_raise_descriptor_limit()
         )
         config = uvicorn.Config(
             self._front(),
@@ -241,7 +251,7 @@ class App:
         return _Server(config)
 
     def _front(self) -> Front:
-        settings, token = self._settings, self._settings.metrics_token
+        settings, token = self.settings, self.settings.metrics_token
         services = Services(
             self.manage,
             self.clock.now,
@@ -249,6 +259,8 @@ class App:
             self.public_url,
             settings.ping_url,
             settings.trusted_proxies,
+            self.rates,
+            self.billing,
         )
         pages = {
             "/healthz": healthz(__version__),
@@ -331,11 +343,39 @@ def _plans(settings: Settings) -> Plans:
         raise SettingsError(str(error)) from None
 
 
-def _channel_tools(settings: Settings, outbound: Outbound, public_url: str) -> ChannelTools:
-    smtp = None
+def _channel_tools(app: App) -> ChannelTools:
+    settings, smtp = app.settings, None
     if settings.smtp_url:
         smtp = SmtpConfig.from_url(settings.smtp_url.get_secret_value(), settings.smtp_timeout_seconds)
-    return ChannelTools(outbound, smtp, settings.mail_from, settings.telegram_api_base, public_url)
+    return ChannelTools(
+        outbound=app.outbound,
+        smtp=smtp,
+        mail_from=settings.mail_from,
+        telegram_api_base=settings.telegram_api_base,
+        public_url=app.public_url,
+        formats=webhook_formats(app.dialects),
+        telegram_bot_token=_revealed(settings.telegram_bot_token),
+        pagerduty_api_base=settings.pagerduty_api_base,
+    )
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def _billing_config(settings: Settings) -> BillingConfig:
+    secret_key, webhook_secret = settings.stripe_secret_key, settings.stripe_webhook_secret
+    return BillingConfig(
+        secret_key=secret_key.get_secret_value() if secret_key else None,
+        webhook_secret=webhook_secret.get_secret_value() if webhook_secret else None,
+        api_base=settings.stripe_api_base,
+        prices=settings.stripe_prices,
+        timeout_seconds=settings.http_timeout_seconds,
+    )
+
+
+def _retention(settings: Settings, plans: Plans) -> Retention:
+    return Retention(settings.pings_per_monitor, settings.ping_days, plans.histories())
 
 
 def _dispatch_config(settings: Settings) -> DispatchConfig:
@@ -348,9 +388,18 @@ def _dispatch_config(settings: Settings) -> DispatchConfig:
     )
 
 
-def _ping_config(settings: Settings) -> PingConfig:
+def _ping_config(settings: Settings, public_url: str, plans: Plans) -> PingConfig:
+    own_host, public_host = (host_of(urlsplit(url or "").netloc) for url in (settings.ping_url, public_url))
     return PingConfig(
-        settings.body_limit_bytes, settings.unknown_token_limit_per_minute, settings.trusted_proxies
+        body_bytes=settings.body_limit_bytes,
+        unknown_per_minute=settings.unknown_token_limit_per_minute,
+        trusted_proxies=settings.trusted_proxies,
+        host="" if own_host == public_host else own_host,
+        limits={
+            dialect: PingLimits(plan.pings_per_minute, plan.pings_per_minute_of_address)
+            for dialect, plan in plans.first().items()
+            if plan.pings_per_minute or plan.pings_per_minute_of_address
+        },
     )
 
 

@@ -5,6 +5,7 @@ Read once by app.py and cli/; every other part is handed its own values.
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from email.utils import parseaddr
@@ -80,6 +81,12 @@ def _secret_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _bot_token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch("[0-9]{1,20}:[A-Za-z0-9_-]{1,150}", value.get_secret_value()):
+        raise ValueError("must look like 123456:ABC-DEF, as @BotFather gives it")
+    return value
+
+
 def _mail_address(value: str) -> str:
     _, address = parseaddr(value)
     name, at, host = address.rpartition("@")
@@ -99,6 +106,19 @@ def _networks(value: object) -> object:
     if not isinstance(parts, list | tuple):
         return value
     return tuple(_network(str(part).strip()) for part in parts if str(part).strip())
+
+
+def _prices(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    return {name.strip(): price.strip() for name, _, price in pairs}
+
+
+def _complete_prices(value: dict[str, str]) -> dict[str, str]:
+    if all(name and price for name, price in value.items()):
+        return value
+    raise ValueError("must name plans and their prices, such as pro=price_1AbC,team=price_2DeF")
 
 
 def _network(text: str) -> Network:
@@ -123,6 +143,7 @@ def _own_address(fields: Mapping[str, Any]) -> str:
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
+Prices = Annotated[dict[str, str], NoDecode, BeforeValidator(_prices), AfterValidator(_complete_prices)]
 
 
 class Settings(BaseSettings):
@@ -212,6 +233,14 @@ class Settings(BaseSettings):
     telegram_api_base: BaseUrl = Field(
         default="https://api.telegram.org", description="Address of Telegram's API."
     )
+    telegram_bot_token: Annotated[SecretStr, AfterValidator(_bot_token)] | None = Field(
+        default=None,
+        description="Token of the bot for Telegram channels that bring none. Unset: each has to.",
+    )
+    pagerduty_api_base: BaseUrl = Field(
+        default="https://events.pagerduty.com",
+        description="Address of PagerDuty's Events API; `https://events.eu.pagerduty.com` in the EU.",
+    )
     http_timeout_seconds: PositiveFloat = Field(
         default=10, description="Time that one outgoing request may take."
     )
@@ -246,9 +275,22 @@ class Settings(BaseSettings):
     ping_days: PositiveInt = Field(default=365, description="Days that a ping is kept.")
 
     # How it is paid for, and what it says about itself
-    stripe_secret_key: SecretStr | None = Field(default=None, description="Key of the Stripe account.")
+    stripe_secret_key: SecretStr | None = Field(
+        default=None, description="Key of the Stripe account. Unset: nothing can be bought."
+    )
     stripe_webhook_secret: SecretStr | None = Field(
-        default=None, description="Secret that signs Stripe's webhooks to Tocsin."
+        default=None,
+        description=(
+            "Secret (`whsec_…`) that signs Stripe's webhooks to `/api/v1/stripe/webhook`. "
+            "Unset: a payment changes no plan."
+        ),
+    )
+    stripe_prices: Prices | None = Field(
+        default=None,
+        description=(
+            "Plans that are for sale and the ids of their recurring prices at Stripe, as "
+            "`pro=price_1AbC,team=price_2DeF`. Unset: a plan's name is taken for the id of its price."
+        ),
     )
     stripe_api_base: BaseUrl = Field(default="https://api.stripe.com", description="Address of Stripe's API.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

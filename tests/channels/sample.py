@@ -69,22 +69,34 @@ def make_senders(
     *,
     smtp: SmtpConfig | None = None,
     telegram_api_base: str = "https://api.telegram.org",
+    pagerduty_api_base: str = "https://events.pagerduty.com",
+    telegram_bot_token: str | None = None,
     formats: Mapping[str, Any] | None = None,
 ) -> dict[str, Sender]:
     """All kinds of channels, as app.py makes them."""
     return load_senders(
-        Tools(outbound, smtp, "Tocsin <tocsin@tocsin.test>", telegram_api_base, PUBLIC_URL, formats or {})
+        Tools(
+            outbound=outbound,
+            smtp=smtp,
+            mail_from="Tocsin <tocsin@tocsin.test>",
+            telegram_api_base=telegram_api_base,
+            public_url=PUBLIC_URL,
+            formats=formats or {},
+            telegram_bot_token=telegram_bot_token,
+            pagerduty_api_base=pagerduty_api_base,
+        )
     )
 
 
 def http_target(kind: str, outbound: Outbound, url: str) -> tuple[Sender, dict[str, Any]]:
     """A sender and a config whose messages arrive at `url`, with secrets that can be looked for."""
-    senders = make_senders(outbound, telegram_api_base=url)
+    senders = make_senders(outbound, telegram_api_base=url, pagerduty_api_base=url)
     config = {
         "webhook": {"url": f"{url}/hook/T0PSECRET?key=T0PSECRET", "secret": "T0PSECRET"},
         "slack": {"webhook_url": f"{url}/services/T00/B00/T0PSECRET"},
         "discord": {"webhook_url": f"{url}/api/webhooks/1/T0PSECRET"},
         "telegram": {"bot_token": "123456:T0PSECRET", "chat_id": "-100200"},
+        "pagerduty": {"routing_key": "T0PSECRET".ljust(32, "0")},
     }[kind]
     return senders[kind], senders[kind].check(config)
 

@@ -21,6 +21,7 @@ from tocsin.outbound import Outbound
 SENDERS = make_senders(Outbound())
 KINDS = sorted(SENDERS)
 HTTP_KINDS = [kind for kind in KINDS if kind != "email"]
+FIELDS = ["url", "webhook_url", "secret", "format", "bot_token", "chat_id", "to", "members", "routing_key"]
 PEOPLE = [kind for kind in HTTP_KINDS if SENDERS[kind].for_people]
 
 DELIVERED, RETRY, REFUSED = Outcome.DELIVERED, Outcome.RETRY, Outcome.REFUSED
@@ -188,9 +189,8 @@ def test_a_config_without_its_fields_is_refused(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("value", [17, True, [], {}, ["a"], "", "  ", "x" * 5000, "a\r\nb", "\x00"])
 def test_no_value_of_any_field_is_more_than_refused(kind: str, value: object) -> None:
-    fields = ["url", "webhook_url", "secret", "format", "bot_token", "chat_id", "to", "members"]
     with pytest.raises(TocsinError):
-        SENDERS[kind].check(dict.fromkeys(fields, value))
+        SENDERS[kind].check(dict.fromkeys(FIELDS, value))
 
 
 JSON = st.recursive(
@@ -204,10 +204,7 @@ SPELLINGS = st.from_regex(r"https?:[/\\\\]*[0-9a-zA-Z.:@\[\]%_-]{0,30}(/.*)?", f
 @pytest.mark.promise(10)
 @given(
     kind=st.sampled_from(KINDS),
-    config=st.dictionaries(
-        st.sampled_from(["url", "webhook_url", "secret", "format", "bot_token", "chat_id", "to", "members"]),
-        JSON | SPELLINGS,
-    ),
+    config=st.dictionaries(st.sampled_from(FIELDS), JSON | SPELLINGS),
 )
 def test_no_config_at_all_is_more_than_refused(kind: str, config: dict[str, Any]) -> None:
     with suppress(TocsinError):
@@ -227,4 +224,4 @@ def test_an_address_that_may_not_be_reached_is_refused_when_it_is_saved(kind: st
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_is_named_as_its_module(kind: str) -> None:
     assert type(SENDERS[kind]).__module__ == f"tocsin.channels.{kind}"
-    assert SENDERS[kind].secrets <= {"url", "secret", "webhook_url", "bot_token"}
+    assert SENDERS[kind].secrets <= {"url", "secret", "webhook_url", "bot_token", "routing_key"}

@@ -54,6 +54,41 @@ async def test_the_token_is_in_the_path_of_the_set_api(outbound: Outbound) -> No
     assert receipt.outcome == "delivered"
 
 
+@pytest.mark.parametrize(("config", "token"), [({}, "1:server"), ({"bot_token": TOKEN}, TOKEN)])
+async def test_the_servers_own_bot_writes_where_a_channel_brings_none(
+    config: dict[str, str], token: str, outbound: Outbound
+) -> None:
+    with HttpReceiver(Answer(body=b'{"ok": true}')) as receiver:
+        telegram = make_senders(outbound, telegram_api_base=receiver.url, telegram_bot_token="1:server")[
+            "telegram"
+        ]
+        checked = telegram.check({"chat_id": "5", **config})
+        assert checked == {"chat_id": "5", **config}
+        assert (await telegram.send(checked, [DOWN])).outcome == "delivered"
+        [request] = receiver.requests
+    assert request.target == f"/bot{token}/sendMessage"
+
+
+async def test_without_any_bot_nothing_is_sent(outbound: Outbound) -> None:
+    telegram = make_senders(outbound)["telegram"]
+    assert telegram.lacks == "TOCSIN_TELEGRAM_BOT_TOKEN"
+    with pytest.raises(TocsinError) as wrong:
+        telegram.check({"chat_id": "5"})
+    assert wrong.value.fields.keys() == {"bot_token"}
+    receipt = await telegram.send({"chat_id": "5"}, [DOWN])
+    assert (receipt.outcome, receipt.code) == ("refused", None)
+    assert "TOCSIN_TELEGRAM_BOT_TOKEN" in receipt.detail
+
+
+def test_with_a_bot_of_its_own_the_server_lacks_nothing(outbound: Outbound) -> None:
+    telegram = make_senders(outbound, telegram_bot_token="1:server")["telegram"]
+    assert telegram.lacks == ""
+    for bad in ("", "abc", 7):
+        with pytest.raises(TocsinError) as wrong:
+            telegram.check({"chat_id": "5", "bot_token": bad})
+        assert wrong.value.fields.keys() == {"bot_token"}
+
+
 async def test_markup_and_mentions_in_a_name_are_shown_as_they_are(outbound: Outbound) -> None:
     text = (await deliver("telegram", outbound, named("<b>&</b> @everyone <a href='x'>")))["text"]
     assert "&lt;b&gt;&amp;&lt;/b&gt; @\u2060everyone &lt;a href='x'&gt; is down" in text

@@ -266,6 +266,7 @@ def test_pings_and_their_bodies(server: Server, api: Api) -> None:
         "id": fail["id"],
         "kind": "fail",
         "run_id": "run",
+        "percent": None,
         "exit_code": 3,
         "address": "127.0.0.1",
         "user_agent": "curl",

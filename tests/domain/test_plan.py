@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tocsin.domain.plan import PRESETS, UNLIMITED, parse_plans
+from tocsin.domain.plan import PRESETS, UNLIMITED, History, Plan, parse_plans
 
 
 def test_self_hosted_has_no_gates_whatever_a_plan_is_called() -> None:
@@ -33,8 +33,81 @@ def test_hosted_has_the_vendors_numbers() -> None:
     assert plans.plan("cronheart", "scale").pings_per_minute == 30
 
 
+_CRONHEART = {"minimum_interval_seconds": 30, "pings_per_minute": 30, "pings_per_minute_of_address": 600}
+# What the five services publish of each plan, and nothing else: the rest of a plan's limits is off.
+PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
+    "cronping": {"standard": {"requests_per_minute": 100, "minimum_interval_seconds": 60}},
+    "anethoth": {
+        "free": {"monitor_limit": 3, "minimum_interval_seconds": 60},
+        "pro": {"minimum_interval_seconds": 60},
+    },
+    "cronbeats": {
+        "free": {"api_access": False},
+        "business": {"requests_per_minute": 60, "requests_per_day": 20_000},
+    },
+    "cronheart": {
+        "free": {**_CRONHEART, "api_access": False},
+        "starter": {**_CRONHEART, "requests_per_minute": 120},
+        "growth": {**_CRONHEART, "requests_per_minute": 300},
+        "scale": {**_CRONHEART, "requests_per_minute": 600},
+    },
+    "cronpeek": {
+        "free": {
+            "monitor_limit": 5,
+            "history_days": 7,
+            "minimum_interval_seconds": 60,
+            "channel_kinds": frozenset({"email", "webhook"}),
+        },
+        "pro": {"minimum_interval_seconds": 60},
+    },
+}
+
+
+def test_hosted_has_every_plan_of_every_dialect_and_no_limit_besides() -> None:
+    expected = {
+        dialect: {name: Plan(name, name.capitalize(), **limits) for name, limits in plans.items()}
+        for dialect, plans in PUBLISHED.items()
+    }
+    assert PRESETS["hosted"].by_dialect == expected
+    assert [[*plans] for plans in PRESETS["hosted"].by_dialect.values()] == [
+        [*plans] for plans in PUBLISHED.values()
+    ]
+
+
+@pytest.mark.parametrize("dialect", ["tocsin", *PUBLISHED])
+def test_self_hosted_gives_each_plan_of_each_dialect_all_there_is(dialect: str) -> None:
+    plans = PRESETS["self-hosted"]
+    for name in plans.names(dialect):
+        plan = plans.plan(dialect, name)
+        assert plan == Plan(name, plan.label)
+
+
+def test_the_history_of_a_project_is_that_of_its_plan_or_of_the_default() -> None:
+    assert PRESETS["self-hosted"].histories() == ()
+    short = {"tocsin": {"short": {"history_days": 2}, "long": {"history_days": 30}, "all": {}}}
+    assert parse_plans(short).histories() == (
+        History("tocsin", "short", 2),
+        History("tocsin", "long", 30),
+        History("tocsin", "all", None),
+        History("tocsin", None, 2),
+        History(None, None, None),
+    )
+    hosted = PRESETS["hosted"].histories()
+    assert [one for one in hosted if one.days] == [
+        History("cronpeek", "free", 7),
+        History("cronpeek", None, 7),
+    ]
+
+
 def test_an_unknown_name_means_the_default() -> None:
     assert PRESETS["hosted"].plan("cronpeek", "self-hosted").name == "free"
+
+
+def test_a_face_without_plans_shows_those_of_the_projects_own_dialect() -> None:
+    hosted = PRESETS["hosted"]
+    assert hosted.plan("tocsin", "free", "cronpeek") == hosted.plan("cronpeek", "free")
+    assert hosted.plan("anethoth", "free", "cronpeek") == hosted.plan("anethoth", "free")
+    assert hosted.plan("tocsin", "standard", "tocsin").monitor_limit == UNLIMITED
 
 
 def test_a_file_names_the_limits_that_there_are() -> None:

@@ -25,6 +25,7 @@ from tocsin.domain.schedule import (
     next_after,
     parse_schedule,
     preview,
+    shortest_distance_seconds,
     upcoming,
 )
 
@@ -373,6 +374,25 @@ def test_the_longest_distance_is_that_between_the_next_ten(
     assert (
         longest_distance_seconds(parse_schedule(kind, expression, zone), at("2026-02-03T04:05Z")) == seconds
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "expression", "seconds"),
+    [
+        ("interval", "90", 90),
+        ("cron", "* * * * *", 60),
+        ("cron", "0 3 * * *", 86_400),
+        ("cron", "58,2 * * * *", 240),
+        ("cron", "0,1 12 1 * *", 60),
+        ("cron", "0,6,12,18,24,30,36,42,48,54,55 * * * *", 60),
+        ("cron", "0 0 29 2 *", 1461 * 86_400),
+        ("simple", "hourly", 3_600),
+    ],
+)
+def test_the_shortest_distance_is_found_wherever_in_the_hour_it_is(
+    kind: str, expression: str, seconds: int
+) -> None:
+    assert shortest_distance_seconds(parse_schedule(kind, expression, "UTC")) == seconds
 
 
 def test_only_an_interval_has_seconds() -> None:

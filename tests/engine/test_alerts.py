@@ -65,11 +65,12 @@ async def test_a_shared_channel_is_not_told_if_it_is(outbox: Outbox, flaw: dict[
     assert await outbox.notes() == []
 
 
-@pytest.mark.parametrize(("kind", "told"), [("email", 0), ("webhook", 1)])
-async def test_an_explicit_channel_that_is_not_verified_is_told_unless_it_is_a_mailbox(
-    outbox: Outbox, kind: str, told: int
+@pytest.mark.parametrize(("verified_at", "told"), [(None, 0), (1, 1)])
+async def test_an_explicit_channel_is_told_once_it_is_verified(
+    outbox: Outbox, verified_at: int | None, told: int
 ) -> None:
-    named = await outbox.channel(kind, verified_at=None)
+    named = await outbox.channel("webhook", verified_at=verified_at)
+    await outbox.channel("webhook")
     await outbox.flip(down(await outbox.monitor(channel_ids=f"[{named}]"), AT), now=AT)
     assert len(await outbox.notes()) == told
 

@@ -207,3 +207,21 @@ async def test_a_key_with_an_owner_ends_the_setup_link_too(office: Office) -> No
     await office.key(email="me@example.com")
     with pytest.raises(TocsinError, match="an account already"):
         await office.manage.set_up(raw, "thief@example.com")
+
+
+@pytest.mark.parametrize("signup_open", [True, False])
+async def test_an_owner_confirms_the_address_first_where_anybody_signs_up(
+    store: SqliteStore, *, signup_open: bool
+) -> None:
+    office = Office(store, signup_open=True)
+    key = await office.manage.create_account("me@example.com", "cronpeek", from_loopback=False)
+    actor = await office.manage.authenticate(key.raw, "cronpeek")
+    await office.manage.settle()
+    if not signup_open:
+        await Office(store).manage.check_owner(actor)
+        return
+    with pytest.raises(TocsinError) as caught:
+        await office.manage.check_owner(actor)
+    assert caught.value.code is Code.FORBIDDEN
+    await office.manage.confirm(office.letters[0].link)
+    await office.manage.check_owner(actor)

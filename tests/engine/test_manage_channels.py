@@ -271,3 +271,49 @@ async def test_where_sign_up_is_closed_a_monitors_mailbox_is_told_at_once(
     assert await recipients(office, monitor) == [monitor.mail_channel_id]
     await office.manage.settle()
     assert office.letters == []
+
+
+async def test_a_channel_that_rests_on_the_servers_own_means_needs_them(store: SqliteStore) -> None:
+    office = Office(store)
+    actor = await office.actor()
+    for kind, setting in (("email", "TOCSIN_SMTP_URL"), ("telegram", "TOCSIN_TELEGRAM_BOT_TOKEN")):
+        with pytest.raises(TocsinError) as caught:
+            await made(office, actor, kind=kind, config={}, by_server=True)
+        assert caught.value.code is Code.CONFLICT
+        assert setting in caught.value.message
+    config = {"bot_token": "1:own", "chat_id": "5"}
+    assert (await made(office, actor, kind="telegram", config=config)).config["chat_id"] == "5"
+    assert (await made(office, actor, by_server=True)).kind == "webhook"
+    await office.close()
+
+
+async def test_what_a_face_found_is_told_with_what_we_find(office: Office, actor: Actor) -> None:
+    with pytest.raises(TocsinError) as caught:
+        await made(office, actor, config={"url": "https://10.0.0.1"}, refused={"label": "Too short."})
+    assert caught.value.fields.keys() == {"label", "url"}
+    assert caught.value.fields["label"] == "Too short."
+    with pytest.raises(TocsinError) as caught:
+        await made(office, actor, refused={"label": "Too short."})
+    assert caught.value.fields == {"label": "Too short."}
+
+
+async def test_a_new_secret_replaces_the_old_one(office: Office, actor: Actor) -> None:
+    url = "https://no-such-name.invalid/hook"
+    channel = await made(office, actor, config={"url": url, "secret": "s" * 20}, verified=True)
+    view, secret = await office.manage.rotate_secret(actor, channel.uid)
+    assert view.config["secret"] == "***"
+    assert view.verified_at == channel.verified_at
+    assert await sealed(office, channel) == {"format": "house", "url": url, "secret": secret}
+    assert (await office.manage.rotate_secret(actor, channel.id))[1] != secret
+
+
+async def test_what_is_no_webhook_has_no_secret(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, kind="slack", config={"webhook_url": HOOK})
+    with pytest.raises(TocsinError) as caught:
+        await office.manage.rotate_secret(actor, channel.uid)
+    assert caught.value.code is Code.INVALID
+
+
+async def test_a_secret_is_kept_as_it_is(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, config={"url": "https://example.com", "secret": " blanks around "})
+    assert (await sealed(office, channel))["secret"] == " blanks around "

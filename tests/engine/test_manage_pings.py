@@ -61,7 +61,13 @@ async def test_a_plans_history_ends_after_its_days(office: Office, room: Room) -
     monitor = await pinged(office, room, await office.actor(), "")
     room.pass_(8 * 86_400)
     await room.ping(Job(monitor.id, monitor.token))
+    unlimited = await office.actor("cronpeek", plan="pro")
+    [old] = (await office.manage.pings(unlimited, monitor.id, offset=1)).items
+    assert await office.manage.ping_body(unlimited, monitor.id, old.id) == b""
     assert len((await office.manage.pings(actor, monitor.id)).items) == 1
+    with pytest.raises(TocsinError) as caught:
+        await office.manage.ping_body(actor, monitor.id, old.id)
+    assert caught.value.code is Code.NOT_FOUND
 
 
 async def test_what_is_not_ones_own_is_not_found(office: Office, room: Room, actor: Actor) -> None:

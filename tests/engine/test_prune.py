@@ -7,8 +7,11 @@ from functools import partial
 from sqlalchemy import Connection, Table, func, select, update
 
 from tests.engine_room import Hands, Job, Room
-from tocsin.engine.prune import DAY, Prune, Retention
+from tocsin.domain.plan import PRESETS
+from tocsin.engine.intake import Answer
+from tocsin.engine.prune import Prune, Retention
 from tocsin.store import pings, tables
+from tocsin.store.prune import DAY
 from tocsin.store.sqlite import SqliteStore
 
 
@@ -71,6 +74,50 @@ async def test_pings_older_than_the_days_to_keep_go(store: SqliteStore) -> None:
     await room.ping(job)
     await prune(room, days=7).prune_once()
     assert len(await kept(room, job)) == 1
+
+
+async def rows_of_plan(store: SqliteStore, room: Room, dialect: str, plan: str) -> Job:
+    """A job of a project of its own on this plan."""
+    row = {"uid": f"{dialect}-{plan}", "name": plan, "dialect": dialect, "owner_id": 1, "plan": plan}
+    added = tables.project.insert().values(**row, created_at=0).returning(tables.project.c.id)
+    project_id = await store.write(lambda connection: connection.execute(added).scalar_one())
+    return await room.add(project_id=project_id)
+
+
+async def test_a_plan_keeps_pings_for_its_own_days(store: SqliteStore) -> None:
+    room = await Room.open(store)
+    plans = [("cronpeek", "free"), ("cronpeek", "pro"), ("cronpeek", "no such plan"), ("tocsin", "free")]
+    jobs = [await rows_of_plan(store, room, dialect, plan) for dialect, plan in plans]
+    for seconds in (6 * 86_400, 2 * 86_400, 0):
+        for job in jobs:
+            await room.ping(job)
+        room.pass_(seconds)
+    retention = Retention(days=30, histories=PRESETS["hosted"].histories(), pause_seconds=0)
+    pruning = Prune(store, room.clock, retention)
+    await pruning.prune_once()
+    # An unknown plan means the dialect's first, and a dialect without plans has no limit.
+    assert [len(await kept(room, job)) for job in jobs] == [2, 3, 2, 3]
+    assert pruning.removed == 2
+    room.pass_(29 * 86_400)
+    await pruning.prune_once()
+    assert [len(await kept(room, job)) for job in jobs] == [0, 1, 0, 1]
+
+
+async def test_a_job_whose_last_ping_was_removed_goes_on(store: SqliteStore) -> None:
+    """A monthly job on a plan of seven days."""
+    room = await Room.open(store)
+    job = await rows_of_plan(store, room, "cronpeek", "free")
+    retention = Retention(histories=PRESETS["hosted"].histories(), pause_seconds=0)
+    for _ in range(3):
+        await room.ping(job)
+        room.pass_(31 * 86_400)
+        await Prune(store, room.clock, retention).prune_once()
+        assert await kept(room, job) == []
+    answer = await room.ping(job)
+    assert isinstance(answer, Answer)
+    assert answer.state.status == "up"
+    assert len(await kept(room, job)) == 1
+    assert await ping_count(room, job) == 4
 
 
 async def test_bodies_go_with_their_pings(store: SqliteStore) -> None:

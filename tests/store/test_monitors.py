@@ -35,6 +35,7 @@ def add(connection: Connection, count: int, *, project: int = 1, dialect: str = 
     rows = [
         {
             "uid": f"{project:016x}{number:016x}",
+            "badge_key": f"badge {project} {number}",
             "project_id": project,
             "dialect": dialect,
             "name": f"job {number}",

@@ -1,6 +1,6 @@
 """Which dialect a request speaks: the table of docs/dialects/README.md, row by row, with all six declared.
 
-The four dialects whose modules do not exist here yet are declared with their published paths and keys.
+The dialects whose modules do not exist here yet are declared with their published paths and keys.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ OTHERS = (
         "schedule_expr",
     ),
 )
-CHOICE = Choice([*OTHERS, *discover()])
+FOUND = discover()
+MISSING = [one for one in OTHERS if one.name not in {dialect.name for dialect in FOUND}]
+CHOICE = Choice([*MISSING, *FOUND])
 
 MONITORS = "/api/v1/monitors"
 ONE = "/api/v1/monitors/0123456789abcdef"
@@ -181,4 +183,4 @@ def test_a_path_that_only_looks_like_one_is_nobodys(path: str) -> None:
 
 
 def test_the_two_dialects_of_this_package_are_found() -> None:
-    assert [dialect.name for dialect in discover()] >= ["cronpeek", "tocsin"]
+    assert {dialect.name for dialect in FOUND} >= {"cronpeek", "tocsin"}

@@ -7,7 +7,8 @@ import pytest
 from tocsin.domain.ping import Signal
 from tocsin.engine.intake import Full
 from tocsin.web.dialect import Reply, discover
-from tocsin.web.ping import PingConfig, PingLane, Target, render
+from tocsin.web.ping import PingConfig, PingLane, PingLimits, Target, render
+from tocsin.web.rate import Rates
 
 
 class Intake:
@@ -26,7 +27,7 @@ class Intake:
 
 def lane(intake: Intake | None = None, unknown_per_minute: int = 60) -> PingLane:
     config = PingConfig(unknown_per_minute=unknown_per_minute)
-    return PingLane(intake or Intake(), discover(), config)  # type: ignore[arg-type]
+    return PingLane(intake or Intake(), discover(), config, Rates(), lambda: 0)  # type: ignore[arg-type]
 
 
 def ask(lane: PingLane, url: bytes, method: str = "GET") -> bytes:
@@ -64,6 +65,49 @@ def test_a_ping_is_told_by_its_path(url: bytes, expected: Target) -> None:
 )
 def test_everything_else_is_no_ping(url: bytes) -> None:
     assert lane().match(url) is None
+
+
+HEX = "0123456789abcdef0123456789abcdef01234567"
+ON_THE_PING_HOST = [(b"host", b"Ping.Example.com")]
+
+
+def rooted() -> PingLane:
+    config = PingConfig(host="ping.example.com")
+    return PingLane(Intake(), [*discover()], config, Rates(), lambda: 0)  # type: ignore[arg-type]
+
+
+def test_a_token_of_forty_digits_stands_at_the_root_of_any_host() -> None:
+    for url in (f"/{HEX}", f"/cronping/{HEX}"):
+        assert rooted().match(url.encode()) == Target(HEX, "", b"", "cronping")
+    assert rooted().match(f"/{HEX}/start?rid=7".encode()) == Target(HEX, "start", b"rid=7", "cronping")
+    for other in (f"/{HEX[:-1]}", f"/{HEX}0", f"/{HEX.upper()}", f"/cronpeek/{HEX}", "/monitors"):
+        assert rooted().match(other.encode()) is None
+
+
+def test_every_path_of_the_ping_host_is_a_ping() -> None:
+    one = rooted()
+    assert one.match(b"/whatever/fail", ON_THE_PING_HOST) == Target("whatever", "fail", b"", "cronping")
+    assert one.match(b"/ping/abc", ON_THE_PING_HOST) == Target("abc", "", b"", None)
+    assert one.match(b"/cronpeek/api/v1/monitors", ON_THE_PING_HOST) is None
+    assert one.match(b"/whatever", [(b"host", b"example.com")]) is None
+    assert one.match(b"/whatever", [(b"host", b"ping.example.com:443")]) is not None
+    assert lane().match(b"/whatever", [(b"host", b"")]) is None
+
+
+def test_capitals_of_a_uuid_do_not_count() -> None:
+    target = lane().match(b"/ping/0AB1C2D3-0000-4000-8000-ABCDEFABCDEF/run")
+    assert target is not None
+    assert target.token == "0ab1c2d3-0000-4000-8000-abcdefabcdef"
+    assert lane().match(b"/ping/AbCdEfGh") == Target("AbCdEfGh", "", b"", None)
+
+
+def test_a_plan_may_limit_the_pings_of_a_token_and_of_a_sender() -> None:
+    config = PingConfig(limits={"cronpeek": PingLimits(3, 5)})
+    one = PingLane(Intake(), discover(), config, Rates(), lambda: 0)  # type: ignore[arg-type]
+    statuses = [ask(one, b"/api/v1/ping/" + token).split()[1] for token in b"a a a a b b b".split()]
+    assert statuses == [b"404", b"404", b"404", b"429", b"404", b"404", b"429"]
+    assert b"Retry-After: 60\r\n" in ask(one, b"/api/v1/ping/c")
+    assert ask(one, b"/ping/AbCdEfGhAbCdEfGhAbCdEfGh").startswith(b"HTTP/1.1 404 ")
 
 
 def test_a_token_that_is_no_token_is_not_even_looked_up() -> None:

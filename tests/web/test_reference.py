@@ -11,7 +11,7 @@ from tests.faces import Faces
 from tocsin.store.sqlite import SqliteStore
 from tocsin.web.pages import with_code
 
-BASES = {"cronpeek": "/cronpeek", "tocsin": "/api/tocsin/v1"}
+BASES = {"cronbeats": "/cronbeats", "cronpeek": "/cronpeek", "tocsin": "/api/tocsin/v1"}
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class SmtpConfig:
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a channel kind may use. Addresses end without a slash; `formats` are the webhook payloads that
-    dialects bring along, by name."""
+    dialects bring along, by name; `telegram_bot_token` is the server's own bot."""
 
     outbound: Outbound
     smtp: SmtpConfig | None
@@ -71,6 +71,8 @@ class Tools:
     telegram_api_base: str
     public_url: str
     formats: Mapping[str, Format] = field(default_factory=dict)
+    telegram_bot_token: str | None = field(default=None, repr=False)
+    pagerduty_api_base: str = "https://events.pagerduty.com"
 
 
 def load_senders(tools: Tools) -> dict[str, Sender]:

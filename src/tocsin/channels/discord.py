@@ -28,6 +28,7 @@ class Discord:
     name = "discord"
     for_people = True
     secrets = frozenset({"webhook_url"})
+    lacks = ""
 
     def __init__(self, outbound: Outbound, public_url: str) -> None:
         self._outbound = outbound

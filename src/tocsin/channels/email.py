@@ -41,6 +41,7 @@ class Email:
 
     def __init__(self, relay: Relay | None, mail_from: str, public_url: str) -> None:
         self._relay = relay
+        self.lacks = "" if relay else "TOCSIN_SMTP_URL"
         self._mail_from = mail_from
         self._public_url = public_url
 

@@ -27,6 +27,7 @@ class Slack:
     name = "slack"
     for_people = True
     secrets = frozenset({"webhook_url"})
+    lacks = ""
 
     def __init__(self, outbound: Outbound, public_url: str) -> None:
         self._outbound = outbound

@@ -14,7 +14,7 @@ from tocsin.channels import Form, Tools, judge, post, receipt_of
 from tocsin.domain.alert import Facts
 from tocsin.domain.channel import Outcome, Receipt, Sender
 from tocsin.engine.note import SIGNS, Note, compose, fit, keep_quiet, one_line, shorten
-from tocsin.outbound import Outbound, Reply
+from tocsin.outbound import Reply
 
 _TEXT_LONGEST = 3000  # Telegram takes 4,096 characters in all, markup not counted
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,150}")
@@ -22,16 +22,19 @@ _CHAT = re.compile(r"-?[0-9]{1,32}|@[A-Za-z0-9_]{1,64}")
 
 
 class Telegram:
-    """Config: `bot_token` and `chat_id` (a number, or @name of a public channel)."""
+    """Config: `chat_id` (a number, or @name of a public channel) and `bot_token`, without which the server's
+    own bot writes."""
 
     name = "telegram"
     for_people = True
     secrets = frozenset({"bot_token"})
 
-    def __init__(self, outbound: Outbound, api_base: str, public_url: str) -> None:
-        self._outbound = outbound
-        self._api_base = api_base
-        self._public_url = public_url
+    def __init__(self, tools: Tools) -> None:
+        self._outbound = tools.outbound
+        self._api_base = tools.telegram_api_base
+        self._public_url = tools.public_url
+        self._own_token = tools.telegram_bot_token
+        self.lacks = "" if tools.telegram_bot_token else "TOCSIN_TELEGRAM_BOT_TOKEN"
 
     def check(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config, its chat_id as text. Raises TocsinError(INVALID)."""
@@ -39,17 +42,21 @@ class Telegram:
         if isinstance(chat_id, int) and not isinstance(chat_id, bool):
             config = {**config, "chat_id": str(chat_id)}
         form = Form(config)
-        checked = {
-            "bot_token": form.text("bot_token", 200, _TOKEN, "123456:ABC-DEF, as @BotFather gives it"),
-            "chat_id": form.text("chat_id", 64, _CHAT, "123456789, -1001234567890 or @channel"),
-        }
+        checked = {}
+        if self._own_token is None or form.value("bot_token") is not None:
+            checked["bot_token"] = form.text(
+                "bot_token", 200, _TOKEN, "123456:ABC-DEF, as @BotFather gives it"
+            )
+        checked["chat_id"] = form.text("chat_id", 64, _CHAT, "123456789, -1001234567890 or @channel")
         form.finish()
         return checked
 
     async def send(self, config: Mapping[str, Any], alerts: Sequence[Facts]) -> Receipt:
         """One message for all alerts; to a group that moved, where it moved to."""
+        token, chat_id = config.get("bot_token", self._own_token), config["chat_id"]
+        if token is None:
+            return Receipt(Outcome.REFUSED, detail=f"not sent: no bot is set ({self.lacks})")
         note = compose(alerts, self._public_url)
-        token, chat_id = config["bot_token"], config["chat_id"]
         reply = await self._call(token, chat_id, note)
         moved_to = _moved_to(reply)
         if moved_to is None:
@@ -67,7 +74,7 @@ class Telegram:
 
 def build(tools: Tools) -> Sender:
     """The sender of this kind."""
-    return Telegram(tools.outbound, tools.telegram_api_base, tools.public_url)
+    return Telegram(tools)
 
 
 def message(note: Note) -> dict[str, Any]:

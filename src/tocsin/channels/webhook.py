@@ -27,6 +27,7 @@ class Webhook:
     name = "webhook"
     for_people = False
     secrets = frozenset({"url", "secret"})
+    lacks = ""
 
     def __init__(self, outbound: Outbound, formats: Mapping[str, Format]) -> None:
         self._outbound = outbound
@@ -38,7 +39,7 @@ class Webhook:
         checked = {"url": form.url("url", URL_LONGEST, self._outbound)}
         # A signature that nobody can verify would be worse than none: an empty secret means none.
         if form.value("secret"):
-            checked["secret"] = form.text("secret", SECRET_LONGEST)
+            checked["secret"] = form.verbatim("secret", SECRET_LONGEST)
         checked["format"] = "house" if form.value("format") is None else form.text("format", 40)
         if checked["format"] not in self._formats:
             form.fault("format", f"must be one of {', '.join(sorted(self._formats))}")

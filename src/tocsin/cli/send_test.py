@@ -80,13 +80,15 @@ async def _attempt(settings: Settings, kind: str, config: Mapping[str, Any], nam
     from tocsin.outbound import Outbound
 
     outbound = Outbound(settings.allowed_networks, settings.http_timeout_seconds)
-    smtp = settings.smtp_url
+    smtp, bot = settings.smtp_url, settings.telegram_bot_token
     tools = Tools(
         outbound,
         SmtpConfig.from_url(smtp.get_secret_value(), settings.smtp_timeout_seconds) if smtp else None,
         settings.mail_from,
         settings.telegram_api_base,
         settings.public_url or "",
+        telegram_bot_token=bot.get_secret_value() if bot else None,
+        pagerduty_api_base=settings.pagerduty_api_base,
     )
     message = f"This is a test of {name}. Alerts will arrive like this."
     facts = Facts(id=uuid.uuid4().hex, event=Event.TEST, at=time.time_ns() // 1000, message=message)

@@ -34,12 +34,14 @@ class Sender(Protocol):
     """A channel kind: each module in tocsin.channels offers `build(tools)`, which makes one of these.
 
     `name`: the kind. `for_people`: whether a flood is told as one digest message. `secrets`: the names of
-    config fields that are masked when read.
+    config fields that are masked when read. `lacks`: the setting without which this server has no means of
+    its own to send by this kind; empty where it has, or needs none.
     """
 
     name: str
     for_people: bool
     secrets: frozenset[str]
+    lacks: str
 
     def check(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config to store, completed and normalised. Raises TocsinError(INVALID) with all its fields."""

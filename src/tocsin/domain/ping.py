@@ -18,11 +18,14 @@ class Kind(IntEnum):
 
 
 class Flag:
-    """Bits of a stored ping's `flags`."""
+    """Bits of a stored ping's `flags`. HEARTBEAT: it came without a word, where a dialect makes a difference
+    between that and a success; ODD: with a word that the dialect does not know, but takes."""
 
     DUPLICATE = 1
     BODY = 2
     BODY_CUT = 4
+    HEARTBEAT = 8
+    ODD = 16
 
 
 class Ping(NamedTuple):
@@ -59,12 +62,19 @@ class Signal(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a signal says in its dialect."""
+    """What a signal says in its dialect. `exit_code` of a progress is its percentage.
+
+    `flags` are stored with the ping. A ping of the same kind (HEARTBEAT is one of its own) within
+    `duplicate_seconds` whole Unix seconds of another is stored, and flagged as a duplicate.
+    """
 
     kind: Kind
     run_id: str | None = None
     exit_code: int | None = None
     duration_ms: int | None = None
+    flags: int = 0
+    keeps_body: bool = True
+    duplicate_seconds: int = 0
 
 
 def kind_of_exit_code(code: int) -> Kind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 UNLIMITED = 1_000_000  # monitors; what APIs show where a plan names no limit
 
@@ -14,7 +14,8 @@ class Plan:
     """The limits of one plan. None switches a limit off, but for the rates, which are always shown.
 
     `history_days`: how long pings are shown and kept. `channel_kinds`: the kinds that may be made.
-    `pings_per_minute` counts for one token, `pings_per_minute_of_address` for one sender.
+    `pings_per_minute` counts for one token, `pings_per_minute_of_address` for one sender; a dialect's first
+    plan says both for all of it, since a ping is counted before anybody knows whose it is.
     """
 
     name: str
@@ -30,6 +31,14 @@ class Plan:
     pings_per_minute_of_address: int | None = None
 
 
+class History(NamedTuple):
+    """How many days pings are kept (None: no limit) for projects of a dialect and a plan; None fits all."""
+
+    dialect: str | None
+    plan: str | None
+    days: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Plans:
     """Every plan by dialect and name. The first of a dialect is what a new project gets; `other` stands for
@@ -42,9 +51,27 @@ class Plans:
         """The plan of a new project of this dialect."""
         return next(iter(self._of(dialect).values()))
 
-    def plan(self, dialect: str, name: str) -> Plan:
-        """The plan that a project's stored name means; an unknown one means the default."""
+    def first(self) -> dict[str, Plan]:
+        """The default plan of each dialect that has plans of its own."""
+        return {dialect: self.default(dialect) for dialect in self.by_dialect}
+
+    def plan(self, dialect: str, name: str, own_dialect: str | None = None) -> Plan:
+        """The plan that a project's stored name means; an unknown one means the default. `own_dialect` is the
+        project's, whose plans count where the one that asks has none: no face opens more than is paid for."""
+        if own_dialect is not None and dialect not in self.by_dialect:
+            dialect = own_dialect
         return self._of(dialect).get(name) or self.default(dialect)
+
+    def histories(self) -> tuple[History, ...]:
+        """The histories of all plans; of those that fit a project the first counts. None where no plan
+        limits them."""
+        found = [
+            History(dialect, name, plan.history_days)
+            for dialect, plans in self.by_dialect.items()
+            for name, plan in [*plans.items(), (None, self.default(dialect))]
+        ]
+        found.append(History(None, None, self.other.history_days))
+        return tuple(found) if any(one.days is not None for one in found) else ()
 
     def names(self, dialect: str) -> tuple[str, ...]:
         """The names that a person may ask for."""

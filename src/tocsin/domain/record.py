@@ -46,6 +46,7 @@ class Monitor(NamedTuple):
     mail_channel_id: int | None
     webhook_channel_id: int | None
     unique_key: str | None
+    badge_key: str
     created_at: int
     updated_at: int
     status: str
@@ -138,7 +139,8 @@ class Targets:
 
 
 class PingView(NamedTuple):
-    """One ping. `kind` is domain.ping.Kind, `flags` the bits of domain.ping.Flag."""
+    """One ping. `kind` is domain.ping.Kind, `flags` the bits of domain.ping.Flag; a progress ping has its
+    percentage as `exit_code`."""
 
     id: int
     monitor_id: int
@@ -176,6 +178,25 @@ class IncidentView(NamedTuple):
     started_at: int
     ended_at: int | None
     reason: str
+
+
+class ToldChannel(NamedTuple):
+    """A channel as an alert names it, deleted or not."""
+
+    id: int
+    kind: str
+    label: str
+
+
+class AlertView(NamedTuple):
+    """One announced flip (`id`) at `at`, written at `created_at`, with the channels that it went to."""
+
+    id: int
+    at: int
+    created_at: int
+    new: str
+    reason: str
+    channels: tuple[ToldChannel, ...]
 
 
 class KeyView(NamedTuple):

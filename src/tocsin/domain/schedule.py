@@ -141,12 +141,27 @@ def interval_seconds(schedule: Schedule) -> int | None:
     return int(schedule.expression) if schedule.kind == "interval" else None
 
 
+def cron_expression(schedule: Schedule) -> str | None:
+    """The five cron fields that a schedule of a calendar kind stands for, or None for an interval."""
+    return None if schedule.kind == "interval" else _cron(schedule)
+
+
 def longest_distance_seconds(schedule: Schedule, at: int) -> int:
     """The longest distance between the next 10 expected times: what a dialect shows that knows only
     intervals (rules.md, Who is told)."""
     if schedule.kind == "interval":
         return int(schedule.expression)
     return _longest_distance_from(schedule, next_after(schedule, at))
+
+
+@lru_cache(maxsize=1_024)
+def shortest_distance_seconds(schedule: Schedule) -> int:
+    """The shortest distance between expected times: what a plan's shortest interval means for cron. Looked
+    for in as many times as an hour has minutes, and one more, so that each of its minutes has its turn."""
+    if schedule.kind == "interval":
+        return int(schedule.expression)
+    times = upcoming(schedule, 0, 61)
+    return min(later - earlier for earlier, later in pairwise(times)) // SECOND
 
 
 def preview(schedule: Schedule, at: int, count: int = 10) -> tuple[Occurrence, ...]:

@@ -19,7 +19,7 @@ from tocsin.engine import wording
 from tocsin.engine.audience import Audience, read_audience
 from tocsin.engine.owners import ways_to_owners
 from tocsin.engine.snooze import choose_release, held_of, was_told_just_now
-from tocsin.engine.uid import new_uid
+from tocsin.engine.uid import new_alert_id
 from tocsin.store import alerts as rows
 from tocsin.store import notifications
 from tocsin.store.alerts import Watched
@@ -300,7 +300,7 @@ def _drafts(
         Draft(
             one.project_id,
             channel.channel_id,
-            replace(terse if channel.kind in voice.machine_kinds else facts, id=new_uid()),
+            replace(terse if channel.kind in voice.machine_kinds else facts, id=new_alert_id()),
             one.monitor_id,
             flip_id,
             held,
@@ -325,5 +325,5 @@ def _tell_owners(
     without: int | None = None,
 ) -> None:
     ways = ways_to_owners(connection, project_id, voice.members_config, now, without=without)
-    drafts = [Draft(project_id, channel_id, replace(facts, id=new_uid())) for channel_id in ways]
+    drafts = [Draft(project_id, channel_id, replace(facts, id=new_alert_id())) for channel_id in ways]
     notifications.add(connection, drafts, now)

@@ -13,7 +13,7 @@ from tocsin.domain.monitor import SECOND, Flip, Gap, Reason, State, Status
 from tocsin.domain.ping import Kind, Ping
 from tocsin.domain.run import relimit
 from tocsin.domain.transition import apply, judge
-from tocsin.store import chain, history
+from tocsin.store import chain
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -116,7 +116,7 @@ def _refold(
         state, more, durations[each.id] = apply(tracked.policy, state, counted_anew, gaps)
         flips += more
     if end is not None and durations[end.id] != end.duration_ms:
-        history.set_duration(connection, end.id, durations[end.id])
+        chain.set_duration(connection, end.id, durations[end.id])
     state, more = judge(tracked.policy, state, _decided_until(tracked.state), gaps)
     return _Refolded(state, [*flips, *more], durations)
 
@@ -139,7 +139,7 @@ def _state_before(connection: Connection, tracked: Tracked, first_at: int) -> St
     """The state before the window's first ping, as far as flips and what is known now tell it."""
     policy, known = tracked.policy, tracked.state
     state = State()
-    flip: Any = history.flip_before(connection, tracked.monitor_id, first_at)
+    flip: Any = chain.flip_before(connection, tracked.monitor_id, first_at)
     if flip is not None:
         status = Status(flip.new)
         remind_at = flip.at if status is Status.DOWN and policy.reminder_seconds else None
@@ -177,7 +177,8 @@ def _reconciled(
     order of their ids. None where somebody was told of a flip that would not have been."""
     wanted = [flip for flip in refolded.flips if flip.at >= ping.arrived_at]
     begins_with = wanted[0].old if wanted else refolded.state.status
-    if chain.status_before(connection, tracked.monitor_id, ping.arrived_at) is not begins_with:
+    before: Any = chain.flip_before(connection, tracked.monitor_id, ping.arrived_at)
+    if (Status(before.new) if before else Status.NEW) is not begins_with:
         return None
     stored: list[Any] = chain.flips_from(connection, tracked.monitor_id, ping.arrived_at)
     same = 0

@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from tocsin.domain.monitor import Gap, Policy, State
+from tocsin.domain.monitor import SECOND, Gap, Policy, State
 from tocsin.domain.ping import Flag, Kind, Ping, Reading, Signal
 from tocsin.domain.transition import apply, is_late
 from tocsin.engine.alerts import Change, Voice, record_flips
 from tocsin.engine.history import apply_late
+from tocsin.store import chain
 from tocsin.store.database import StoredPing, Tracked
 from tocsin.store.liveness import NewGap, write_gaps
 
@@ -31,7 +32,8 @@ LONGEST_USER_AGENT = 200
 
 
 class Answer(NamedTuple):
-    """What became of a ping, for its dialect to word. `dialect` is the token's."""
+    """What became of a ping, for its dialect to word. `dialect` is the token's; `is_duplicate`: it came too
+    soon after one like it, by that dialect's rule. `flags` are those of its reading."""
 
     dialect: str
     monitor_name: str
@@ -40,6 +42,9 @@ class Answer(NamedTuple):
     kind: Kind
     arrived_at: int
     duration_ms: int | None
+    is_duplicate: bool = False
+    token: str = ""
+    flags: int = 0
 
 
 class Full(Exception):  # noqa: N818 - it reads as what happened
@@ -186,6 +191,7 @@ class _Batch:
         self._changes: list[Change] = []
         self._pings: list[StoredPing] = []
         self._bodies: list[tuple[int, bytes]] = []
+        self._last_at: dict[tuple[int, int, int], int] = {}
 
     def __call__(self, connection: Connection) -> list[Answer | None]:
         write_gaps(connection, self.unwritten)
@@ -208,9 +214,18 @@ class _Batch:
     ) -> Answer:
         at, signal = waiting.arrived_at, waiting.signal
         tracked = self._tracked.get(by_token.monitor_id, by_token)
-        kind, run_id, exit_code, stated_ms = reading
+        kind, run_id, exit_code, stated_ms, flags, keeps_body, duplicate_seconds = reading
         ping = Ping(at, kind, ping_id, run_id, exit_code, stated_ms)
         policy = tracked.policy
+        is_duplicate = duplicate_seconds > 0 and self._is_duplicate(connection, at, by_token, reading)
+        if is_duplicate:
+            flags |= Flag.DUPLICATE
+        body = signal.body if keeps_body else b""
+        if body:
+            flags |= Flag.BODY
+            if signal.body_was_cut:
+                flags |= Flag.BODY_CUT
+                body = whole_characters(body)
         if is_late(tracked.state, ping):
             self._write(connection)
             placed = apply_late(connection, tracked, ping, self._gaps, self.batch[-1].arrived_at)
@@ -244,12 +259,34 @@ class _Batch:
                 duration_ms,
                 signal.address,
                 _user_agent(signal),
-                _flags(signal),
+                flags or None,
             )
         )
-        if signal.body:
-            self._bodies.append((ping_id, signal.body))
-        return Answer(by_token.dialect, tracked.name, policy, state, kind, at, duration_ms)
+        if body:
+            self._bodies.append((ping_id, body))
+        return Answer(
+            by_token.dialect,
+            tracked.name,
+            policy,
+            state,
+            kind,
+            at,
+            duration_ms,
+            is_duplicate,
+            signal.token,
+            reading.flags,
+        )
+
+    def _is_duplicate(self, connection: Connection, at: int, stored: Tracked, reading: Reading) -> bool:
+        """Whether the monitor had a ping of the same kind just before, in this batch or in the store."""
+        kind = (int(reading.kind), reading.flags & Flag.HEARTBEAT)
+        same = (stored.monitor_id, *kind)
+        oldest_at = (at // SECOND - reading.duplicate_seconds + 1) * SECOND
+        last_at = self._last_at.get(same, 0)
+        self._last_at[same] = max(at, last_at)
+        if not last_at and (stored.state.last_ping_at or 0) >= oldest_at:
+            last_at = chain.last_at(connection, stored.last_ping_id, kind, oldest_at)
+        return oldest_at <= last_at <= at
 
     def _write(self, connection: Connection) -> None:
         """Write what has been folded so far; a late ping looks at the history in the store."""
@@ -270,7 +307,12 @@ def _user_agent(signal: Signal) -> str | None:
     return None
 
 
-def _flags(signal: Signal) -> int | None:
-    if not signal.body:
-        return None
-    return Flag.BODY | Flag.BODY_CUT if signal.body_was_cut else Flag.BODY
+def whole_characters(body: bytes) -> bytes:
+    """A cut body without the piece of a UTF-8 character at its end."""
+    for size in range(1, min(4, len(body) + 1)):
+        first = body[-size]
+        if first & 0xC0 == 0x80:
+            continue
+        length = 4 if first >= 0xF0 else 3 if first >= 0xE0 else 2 if first >= 0xC0 else 1
+        return body[:-size] if length > size else body
+    return body

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from sqlalchemy import Connection
 
-from tocsin.engine.uid import new_uid
 from tocsin.store import channels
 from tocsin.store.routing import MAIL, find_shared
 
@@ -48,7 +48,7 @@ def members_channel(connection: Connection, project_id: int, sealed: str, now: i
     if found is not None:
         return found
     values = {
-        "uid": new_uid(),
+        "uid": uuid4().hex,
         "project_id": project_id,
         "kind": MAIL,
         "label": "members",

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from tocsin.domain.monitor import SECOND
-from tocsin.store import notifications
-from tocsin.store import prune as pings
+from tocsin.domain.plan import History
+from tocsin.domain.replay import LASTS
+from tocsin.store import notifications, replays
 from tocsin.store.monitors import purge_deleted
+from tocsin.store.prune import DAY, OldPings, remove
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 STEP = 5_000
 PURGE_STEP = 50
-DAY = 86_400 * SECOND
 AFTER_FAILURE_SECONDS = 5.0
 
 
@@ -45,12 +46,13 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """`pings_per_monitor` newest pings of a monitor are kept, for `days`; finished notifications are kept as
-    long. `rest_seconds` lie between two passes, `pause_seconds` between two steps, and a tenth of that while
-    much is to be removed."""
+    """`pings_per_monitor` newest pings of a monitor are kept, for `days`, or for less where the plan of its
+    project says so (`histories`); finished notifications are kept for `days`. `rest_seconds` lie between two
+    passes, `pause_seconds` between two steps, and a tenth of that while much is to be removed."""
 
     pings_per_monitor: int = 10_000
     days: int = 365
+    histories: Sequence[History] = ()
     rest_seconds: float = 60.0
     pause_seconds: float = 0.2
 
@@ -62,6 +64,7 @@ class Prune:
         self._store = store
         self._clock = clock
         self._retention = retention
+        self._old_pings = OldPings(retention.histories)
         self.removed = 0
 
     async def run(self) -> None:
@@ -81,12 +84,18 @@ class Prune:
         while purged:
             purged = await self._store.write(partial(purge_deleted, before=now, limit=PURGE_STEP))
             await asyncio.sleep(self._retention.pause_seconds)
-        oldest_at = now - self._retention.days * DAY
-        keep = self._retention.pings_per_monitor
-        old_pings = partial(pings.find_old, oldest_at=oldest_at, keep=keep, limit=STEP)
-        self.removed += await self._walk(old_pings, pings.remove)
-        old_notifications = partial(notifications.find_old, before=oldest_at, limit=STEP)
+        days, keep = self._retention.days, self._retention.pings_per_monitor
+        old_pings = partial(self._old_pings.find, now=now, days=days, keep=keep, limit=STEP)
+        self.removed += await self._walk(old_pings, remove)
+        old_notifications = partial(notifications.find_old, before=now - days * DAY, limit=STEP)
         await self._walk(old_notifications, notifications.remove)
+        await self._forget_replays(now - LASTS)
+
+    async def _forget_replays(self, before: int) -> None:
+        find = partial(replays.find_old, before=before, limit=PURGE_STEP)
+        while found := await self._store.read(find):
+            await self._store.write(partial(replays.remove, found=found, before=before))
+            await asyncio.sleep(self._retention.pause_seconds / 10)
 
     async def _walk(self, find: Find, remove: Remove) -> int:
         """Remove what `find` finds, step by step; returns how much that was."""

@@ -12,7 +12,7 @@ _TO_BASE62 = bytes(_ALPHABET[byte % 62] for byte in range(256))
 _UNEVEN = bytes(range(248, 256))
 
 
-def new_uid() -> str:
+def new_alert_id() -> str:
     """24 Base62 characters, 142 bits. Bytes are mapped at once: an alert storm needs 10,000 of them."""
     uid = b""
     while len(uid) < LENGTH:

@@ -1,10 +1,11 @@
-"""A monitor's pings, walked along their chain: newest first, in true order."""
+"""A monitor's pings, walked along their chain (newest first, in true order), and what a late one changes."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
 
 from tocsin.domain.monitor import Status
+from tocsin.domain.ping import Flag
 from tocsin.store import tables
 
 _ping = tables.ping
@@ -17,6 +18,7 @@ _links = _links.union_all(
     .where(_next.c.monitor_id == _links.c.monitor_id)
     .where(_links.c.depth < bindparam("count"))
 )
+_PIECE = 10
 _WALK = select(_links).order_by(_links.c.depth)
 
 
@@ -25,6 +27,20 @@ def walk(connection: Connection, head_id: int | None, count: int) -> list[Row[tu
     if head_id is None:
         return []
     return list(connection.execute(_WALK, {"head": head_id, "count": count}))
+
+
+def last_at(connection: Connection, head_id: int | None, kind: tuple[int, int], oldest_at: int) -> int:
+    """When the monitor's last ping of a kind (domain.ping.Kind, Flag.HEARTBEAT or 0) arrived, if that was
+    not before `oldest_at`; else 0."""
+    while head_id is not None:
+        rows = walk(connection, head_id, _PIECE)
+        for row in rows:
+            if row.arrived_at < oldest_at:
+                return 0
+            if (row.kind, (row.flags or 0) & Flag.HEARTBEAT) == kind:
+                return int(row.arrived_at)
+        head_id = rows[-1].prev_id if rows else None
+    return 0
 
 
 def link(connection: Connection, newer_id: int, ping_id: int) -> None:
@@ -47,12 +63,16 @@ def flips_from(connection: Connection, monitor_id: int, at: int) -> list[Row[tup
     return list(connection.execute(query.order_by(flip.c.at, flip.c.id)))
 
 
-def status_before(connection: Connection, monitor_id: int, at: int) -> Status:
-    """What the last flip before `at` led to; new where there was none."""
+def flip_before(connection: Connection, monitor_id: int, at: int) -> Row[tuple[object, ...]] | None:
+    """The monitor's last flip before `at`."""
     flip = tables.flip
-    query = select(flip.c.new).where(flip.c.monitor_id == monitor_id, flip.c.at < at)
-    found = connection.scalar(query.order_by(flip.c.at.desc(), flip.c.id.desc()).limit(1))
-    return Status(found) if found is not None else Status.NEW
+    query = select(flip).where(flip.c.monitor_id == monitor_id, flip.c.at < at)
+    return connection.execute(query.order_by(flip.c.at.desc(), flip.c.id.desc()).limit(1)).first()
+
+
+def set_duration(connection: Connection, ping_id: int, duration_ms: int | None) -> None:
+    """Correct the run time of a stored end whose start, or earlier end, has come to light."""
+    connection.execute(update(_ping).where(_ping.c.id == ping_id).values(duration_ms=duration_ms))
 
 
 def was_told(connection: Connection, flip_id: int) -> bool:

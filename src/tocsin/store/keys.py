@@ -35,6 +35,7 @@ class Holder(NamedTuple):
     project_id: int
     project_uid: str
     plan: str
+    project_dialect: str
     owner_id: int
     owner_email: str
 
@@ -49,6 +50,7 @@ _HOLDER = (
         project.c.id,
         project.c.uid,
         project.c.plan,
+        project.c.dialect,
         account.c.id,
         account.c.email,
     )

@@ -114,6 +114,11 @@ def page(
     """A project's monitors, newest first."""
     found: list[Monitor] = []
     below = _TOP if cursor is None else cursor
+    if offset and search.is_empty:
+        last_skipped = _id_at(connection, project_id, below, offset)
+        if last_skipped is None:
+            return found
+        below, offset = last_skipped, 0
     while len(found) < limit:
         size = min(_CHUNK, limit - len(found))
         bounds = {"project_id": project_id, "below": below, "limit": size, "offset": offset}
@@ -175,6 +180,11 @@ def find_by_token(connection: Connection, text: str, dialect: str) -> Monitor | 
     """The monitor that a token of this dialect leads to, in any project."""
     known = select(token.c.monitor_id).where(token.c.token == text, token.c.dialect == dialect)
     return _one(connection, _ROWS.where(monitor.c.id == known.scalar_subquery()))
+
+
+def find_by_badge(connection: Connection, badge_key: str) -> Monitor | None:
+    """The monitor that a badge shows, in any project."""
+    return _one(connection, _ROWS.where(monitor.c.badge_key == badge_key))
 
 
 def find_by_unique_key(connection: Connection, project_id: int, unique_key: str) -> Monitor | None:
@@ -275,6 +285,14 @@ def purge_deleted(connection: Connection, before: int, limit: int) -> int:
 def _one(connection: Connection, query: Select[*tuple[Any, ...]]) -> Monitor | None:
     row = connection.execute(query).first()
     return Monitor._make(row) if row else None
+
+
+def _id_at(connection: Connection, project_id: int, below: int, number: int) -> int | None:
+    """The id of the `number`th newest monitor below an id: the list's index alone is read, while an OFFSET in
+    the list itself would join every row that it skips."""
+    mine = (monitor.c.project_id == project_id) & (monitor.c.id < below) & monitor.c.deleted_at.is_(None)
+    query = select(monitor.c.id).where(mine).order_by(monitor.c.id.desc()).limit(1).offset(number - 1)
+    return connection.execute(query).scalar()
 
 
 @lru_cache(maxsize=256)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from sqlalchemy import CTE, Connection, bindparam, func, literal, select
 
 from tocsin.domain.record import PingView
+from tocsin.store.chunks import chunks
 from tocsin.store.gather import Gathered
 from tocsin.store.tables import monitor_state, ping, ping_body
 
@@ -77,12 +78,23 @@ def before(connection: Connection, monitor_id: int, ping_id: int) -> int | None:
     return connection.execute(query).scalar()
 
 
-def body(connection: Connection, monitor_id: int, ping_id: int) -> bytes | None:
-    """What a ping carried, empty where it carried nothing; None where this monitor has no such ping."""
+def body(connection: Connection, monitor_id: int, ping_id: int, oldest_at: int) -> bytes | None:
+    """What a ping carried, empty where it carried nothing; None where this monitor has no such ping since
+    `oldest_at`."""
     query = (
         select(ping.c.id, ping_body.c.body)
         .join(ping_body, ping_body.c.ping_id == ping.c.id, isouter=True)
-        .where(ping.c.id == ping_id, ping.c.monitor_id == monitor_id)
+        .where(ping.c.id == ping_id, ping.c.monitor_id == monitor_id, ping.c.arrived_at >= oldest_at)
     )
     row = connection.execute(query).first()
     return None if row is None else bytes(row.body or b"")
+
+
+def bodies(connection: Connection, monitor_id: int, ping_ids: Collection[int]) -> dict[int, bytes]:
+    """What this monitor's pings of these ids carried; those that carried nothing are missing."""
+    query = select(ping.c.id, ping_body.c.body).join(ping_body, ping_body.c.ping_id == ping.c.id)
+    found: dict[int, bytes] = {}
+    for some in chunks(ping_ids):
+        rows = connection.execute(query.where(ping.c.id.in_(some), ping.c.monitor_id == monitor_id))
+        found |= {row.id: bytes(row.body) for row in rows}
+    return found

@@ -41,12 +41,15 @@ def get(connection: Connection, project_id: int) -> ProjectView | None:
 def find(
     connection: Connection,
     *,
+    uid: str | None = None,
     name: str | None = None,
     owner_id: int | None = None,
     dialect: str | None = None,
 ) -> ProjectView | None:
     """The oldest project with all that is given."""
     query = _VIEW.limit(1)
+    if uid is not None:
+        query = query.where(project.c.uid == uid)
     if name is not None:
         query = query.where(project.c.name == name)
     if owner_id is not None:

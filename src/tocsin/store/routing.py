@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, select
 
 from tocsin.store import tables
 from tocsin.store.alerts import Watched
@@ -16,10 +16,8 @@ from tocsin.store.chunks import chunks
 MAIL = "email"
 
 _channel = tables.channel.c
-_USABLE = and_(_channel.enabled.is_(True), _channel.deleted_at.is_(None))
-_SHARED = and_(_USABLE, _channel.hidden.is_(False), _channel.verified_at.is_not(None))
-# Who named a mailbox may be a stranger to its owner; other kinds only ever reach who set them up.
-_NAMED = and_(_USABLE, or_(_channel.verified_at.is_not(None), _channel.kind != MAIL))
+_USABLE = and_(_channel.enabled.is_(True), _channel.deleted_at.is_(None), _channel.verified_at.is_not(None))
+_SHARED = and_(_USABLE, _channel.hidden.is_(False))
 
 
 class Recipient(NamedTuple):
@@ -102,7 +100,7 @@ def _shared(connection: Connection, project_ids: Collection[int]) -> dict[int, l
 
 
 def _named(connection: Connection, channel_ids: Collection[int]) -> dict[int, Recipient]:
-    rows = _read(connection, _NAMED, _channel.id, channel_ids)
+    rows = _read(connection, _USABLE, _channel.id, channel_ids)
     return {recipient.channel_id: recipient for _, recipient in rows}
 
 

@@ -62,6 +62,17 @@ project = Table(
     Index("project_name", "name"),
 )
 
+subscription = Table(
+    "subscription",  # what a project pays for; the newest that has not ended names its plan
+    metadata,
+    Column("id", Text, primary_key=True),  # Stripe's
+    Column("project_id", BigInteger, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("bought_at", Time, nullable=False),  # by Stripe's clock
+    Column("ended_at", Time),
+    Index("subscription_project", "project_id"),
+)
+
 member = Table(
     "member",
     metadata,
@@ -138,6 +149,7 @@ monitor = Table(
     Column("mail_channel_id", BigInteger),  # a hidden channel: members, or one address
     Column("webhook_channel_id", BigInteger),  # a hidden channel
     Column("unique_key", Text),
+    Column("badge_key", Text, nullable=False, unique=True),  # in a badge's address; no credential
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
     Column("deleted_at", Time),
@@ -222,7 +234,7 @@ ping = Table(
     Column("arrived_at", Time, nullable=False),
     Column("kind", SmallInteger, nullable=False),  # domain.ping.Kind
     Column("run_id", Text),
-    Column("exit_code", SmallInteger),
+    Column("exit_code", SmallInteger),  # of a progress ping: its percentage
     Column("duration_ms", Integer),
     Column("address", Text),
     Column("user_agent", Text),
@@ -357,6 +369,19 @@ gap = Table(
     Column("cause", Text, nullable=False),  # stop, hang, refused, failed, clock
     Column("told_at", Time),  # when its notices were written; NULL: still to do
     Index("gap_until", "until_at"),
+)
+
+replay = Table(
+    "replay",  # what a request with an Idempotency-Key was answered
+    metadata,
+    Column("project_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_hash", Text, primary_key=True),  # SHA-256, hex
+    Column("fingerprint", Text, nullable=False),  # SHA-256 of method, path and body, hex
+    Column("status", SmallInteger),  # NULL while the request is under way
+    Column("headers", Text, nullable=False, server_default="{}"),  # JSON
+    Column("body", LargeBinary),
+    Column("created_at", Time, nullable=False),
+    Index("replay_created", "created_at"),
 )
 
 meta = Table(

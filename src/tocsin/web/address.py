@@ -42,6 +42,14 @@ def is_from_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
     return address is not None and address.is_loopback and not any(name in headers for name in _RELAYED)
 
 
+def network_of(address: str) -> str:
+    """Who counts as one sender: an IPv4 address, or the /64 of an IPv6 one, which one customer has."""
+    parsed = _parse(address)
+    if parsed is None or isinstance(parsed, IPv4Address):
+        return address
+    return str(IPv6Network((parsed, 64), strict=False))
+
+
 def _is_among(text: str, networks: Sequence[Network]) -> bool:
     address = _parse(text)
     return address is not None and any(address in network for network in networks)

@@ -112,21 +112,24 @@ class _Face:
                 response = self._refuse(Trouble(400, str(error)))
             except TroubleError as error:
                 response = self._refuse(error.trouble)
-            standing: Standing | None = getattr(request.state, "standing", None)
-            if standing:
-                response.headers.update(self._dialect.rate_headers(standing))
-            return response
+            return self._with_limits(request, response)
 
         return endpoint
 
     async def refuse_address(self, request: Request, error: Exception) -> Response:
-        """A path or method that no operation has (404, 405)."""
+        """A path or method that no operation has (404, 405). A known key is told its limits here, too."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         response = self._refuse(Trouble(status, _TEXTS.get(status, BROKEN.message)))
         if status == 405:
             path = request.scope["path"]
             response.headers["Allow"] = ", ".join(m for pattern, m in self._methods if pattern.match(path))
-        return response
+        try:
+            await self._admit(request)
+        except TocsinError:
+            return response
+        except TroubleError as trouble:
+            response = self._refuse(trouble.trouble)
+        return self._with_limits(request, response)
 
     async def refuse_broken(self, _request: Request, _error: Exception) -> Response:
         """Our own mistake; the front logs it."""
@@ -134,9 +137,7 @@ class _Face:
 
     def _with_key(self, operation: Operation) -> Endpoint:
         async def run(request: Request) -> Response:
-            key = self._dialect.credential.key(request.headers)
-            actor = await self._services.manage.authenticate(key, self._dialect.name)
-            self._count(request, actor)
+            actor = await self._admit(request)
             response: Response = await operation.handler(Call(request, self._services, actor))
             return response
 
@@ -148,6 +149,19 @@ class _Face:
             return response
 
         return run
+
+    async def _admit(self, request: Request) -> Actor:
+        """Who asks, if they may: TocsinError for no good key, TroubleError for a broken limit."""
+        key = self._dialect.credential.key(request.headers)
+        actor = await self._services.manage.authenticate(key, self._dialect.name)
+        self._count(request, actor)
+        return actor
+
+    def _with_limits(self, request: Request, response: Response) -> Response:
+        standing: Standing | None = getattr(request.state, "standing", None)
+        if standing:
+            response.headers.update(self._dialect.rate_headers(standing))
+        return response
 
     def _count(self, request: Request, actor: Actor) -> None:
         who = actor.key_id if self._dialect.rate_scope == "key" else actor.project_id

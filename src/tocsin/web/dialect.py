@@ -10,14 +10,17 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from functools import cache
+from typing import Any, Literal, NamedTuple
 
 from starlette.types import ASGIApp
 
+from tocsin.domain.alert import Facts
 from tocsin.domain.errors import Code
 from tocsin.domain.ping import Reading, Signal, read_plain
+from tocsin.domain.record import Monitor
 from tocsin.engine.intake import Answer
 from tocsin.web import dialects
 from tocsin.web.rate import Standing
@@ -38,8 +41,9 @@ class Pings:
     """How a dialect answers on ping paths (web/ping.py asks it; a stored token's own dialect answers).
 
     `paths`: where its pings come in, as `Claim.path`. `refuse(status)` is the answer for 400, 404, 405, 413,
-    429 and 503. `token_shape`: an unknown token of this shape gets this dialect's 404. `read` understands a
-    signal; None is an address that this dialect does not have (404).
+    429 and 503. `token_shape`: an unknown token of this shape gets this dialect's 404; with `any_case` its
+    capitals do not count. `read` understands a signal; None is an address that this dialect does not have
+    (404). `at_root`: every path of the ping host is a ping, and so is `token_shape` at the root of any host.
     """
 
     paths: tuple[str, ...]
@@ -47,6 +51,8 @@ class Pings:
     refuse: Callable[[int], Reply]
     token_shape: re.Pattern[str] | None = None
     read: Callable[[Signal], Reading | None] = read_plain
+    any_case: bool = False
+    at_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,9 @@ class Dialect:
     application is called (400, 413, 414, 431) and for what broke in it (500). `body_fields`: fields of a JSON
     body that only this dialect knows, to tell apart requests without a key. `field_names`: its names for the
     fields of a draft (engine/manage/monitors.py) where they differ. `rate_headers`: what it says about limits
-    on each answer to a known key; `rate_scope`: who shares a limit.
+    on each answer to a known key; `rate_scope`: who shares a limit. `status_word`: what it calls a monitor's
+    status at a moment (microseconds UTC). `webhook_format`: its vendor's payload, of an alert and the address
+    that it goes to, for monitors whose own webhook asks for it by the dialect's name.
     """
 
     name: str
@@ -114,6 +122,30 @@ class Dialect:
     field_names: Mapping[str, str] = field(default_factory=lambda: NO_FIELDS)
     rate_headers: Callable[[Standing], dict[str, str]] = no_headers
     rate_scope: Literal["key", "project"] = "key"
+    status_word: Callable[[Monitor, int], str] = Monitor.shown_status
+    webhook_format: Callable[[Facts, str], Mapping[str, Any]] | None = None
+
+
+def ping_address(services: Services, monitor: Monitor) -> str:
+    """Where a monitor's job reports, in the words of the dialect that made it. A credential: a read-only key
+    must not see it."""
+    return f"{services.ping_url or services.public_url}{_ping_paths()[monitor.dialect]}{monitor.token}"
+
+
+def badge_address(services: Services, monitor: Monitor) -> str:
+    """Where a monitor's badge is; public."""
+    return f"{services.public_url}/badge/{monitor.badge_key}.svg"
+
+
+@cache
+def _ping_paths() -> dict[str, str]:
+    """What stands before the token, by dialect."""
+    return {dialect.name: dialect.pings.paths[0].partition("{")[0] for dialect in discover()}
+
+
+def webhook_formats(dialects: Sequence[Dialect]) -> dict[str, Callable[[Facts, str], Mapping[str, Any]]]:
+    """The payloads that vendors publish, by dialect."""
+    return {one.name: one.webhook_format for one in dialects if one.webhook_format is not None}
 
 
 def discover() -> list[Dialect]:

@@ -23,6 +23,8 @@ from tocsin.web.security import secured
 from tocsin.web.services import Services
 from tocsin.web.trouble import BROKEN, NO_FIELDS, STATUSES, Trouble, TroubleError, trouble_of
 
+BADGES = "badge/"  # of all dialects, on the dashboard
+
 log = structlog.get_logger(__name__)
 
 _NOWHERE = Trouble(404, "There is nothing at this address.")
@@ -88,7 +90,9 @@ class Front:
         """Who is meant, as far as the head tells."""
         first, _, rest = head.path[1:].partition("/")
         if first in self._dialects:
-            return self._speaking(self._dialects[first], head._replace(path=f"/{rest}"))
+            head = head._replace(path=f"/{rest}")
+            if not rest.startswith(BADGES):
+                return self._speaking(self._dialects[first], head)
         if head.path in self._pages:
             return _Target("pages", head, self._pages[head.path])
         claimants = self._choice.claimants(head)

@@ -226,7 +226,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             return
-        target = self.lane.match(self.url)
+        target = self.lane.match(self.url, self.headers)
         if target is None:
             self._begin_asgi()
             return

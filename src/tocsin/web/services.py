@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from tocsin.engine.manage import Manage
 from tocsin.web.address import Network, client_address, is_from_this_machine
+from tocsin.web.billing import Billing, BillingConfig
 from tocsin.web.rate import Rates
 
 
@@ -27,6 +28,7 @@ class Services:
     ping_url: str | None = None
     trusted_proxies: Sequence[Network] = ()
     rates: Rates = field(default_factory=Rates)
+    billing: Billing = field(default_factory=lambda: Billing(BillingConfig()))
 
     def client(self, request: Request) -> str:
         """The address of who asks, behind trusted proxies."""

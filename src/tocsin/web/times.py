@@ -25,6 +25,16 @@ def iso_or_none(at: int | None) -> str | None:
     return None if at is None else iso(at)
 
 
+def plain(at: int) -> str:
+    """In UTC to the second, without saying so: 2026-03-28 02:00:12."""
+    return _to_the_second(at // SECOND).replace("T", " ")
+
+
+def plain_or_none(at: int | None) -> str | None:
+    """As `plain`; None stays None."""
+    return None if at is None else plain(at)
+
+
 def parse_iso(text: str) -> int | None:
     """Microseconds UTC of an RFC 3339 time with an offset or Z; None for anything else."""
     try:

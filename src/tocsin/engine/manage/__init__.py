@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tocsin.domain.schedule import Occurrence, parse_schedule, preview
+from tocsin.engine.manage.alerts import Alerts
 from tocsin.engine.manage.confirm import Confirm
 from tocsin.engine.manage.control import Control
 from tocsin.engine.manage.editing import Editing
@@ -10,9 +11,11 @@ from tocsin.engine.manage.keys import Keys
 from tocsin.engine.manage.notifications import Notifications
 from tocsin.engine.manage.pings import Pings
 from tocsin.engine.manage.projects import Projects
+from tocsin.engine.manage.replay import Replay
+from tocsin.engine.manage.subscriptions import Subscriptions
 
 
-class Manage(Confirm, Keys, Projects, Editing, Control, Pings, Notifications):
+class Manage(Confirm, Subscriptions, Keys, Projects, Editing, Control, Pings, Alerts, Notifications, Replay):
     """Everything that people and their programs can ask for: accounts and channels come with Confirm,
     monitors with Editing.
 

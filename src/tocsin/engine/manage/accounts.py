@@ -188,7 +188,7 @@ class Accounts(Links):
         mine = await self._tools.store.read(lambda connection: projects.of_member(connection, account.id))
         for project, role in mine:
             if project.uid == project_uid:
-                plan = self._tools.plans.plan("tocsin", project.plan)
+                plan = self._tools.plans.plan("tocsin", project.plan, project.dialect)
                 is_viewer = role is Role.VIEWER
                 return Actor(
                     project.id,
@@ -201,6 +201,17 @@ class Accounts(Links):
                     project.owner_email,
                 )
         raise not_found("project")
+
+    async def check_owner(self, actor: Actor) -> None:
+        """Refuse (FORBIDDEN) whoever acts for an account whose address nobody has confirmed, where anybody
+        can sign up; for dialects that ask for it."""
+        if not self._tools.signup_open:
+            return
+        owner = await self._tools.store.read(lambda connection: accounts.get(connection, actor.owner_id))
+        if owner is None or owner.verified_at is None:
+            raise TocsinError(
+                Code.FORBIDDEN, "Confirm the account's mail address first: a link was mailed there."
+            )
 
     def _sign_up(
         self, connection: Connection, address: str, dialect: str, now: int, *, from_loopback: bool

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection
 
 from tocsin.domain.alert import Event, Facts
 from tocsin.domain.channel import Outcome, Receipt, Sender
-from tocsin.domain.errors import Code, TocsinError
+from tocsin.domain.errors import Code, TocsinError, invalid
 from tocsin.domain.project import Actor
 from tocsin.domain.record import MASK, ChannelView
-from tocsin.engine.manage.credentials import new_uid
+from tocsin.engine.manage.credentials import new_secret, new_uid
 from tocsin.engine.manage.desk import bounded, may_write, not_found, sound
 from tocsin.engine.manage.form import Form
 from tocsin.engine.manage.links import VERIFY_CHANNEL, Letter, Links, subject_of
@@ -22,6 +23,8 @@ from tocsin.store.channels import ChannelRow
 
 LONGEST_LABEL = 100
 MAIL = "email"
+WEBHOOK = "webhook"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Channels(Links):
@@ -39,15 +42,28 @@ class Channels(Links):
         return self._view(await self._channel_row(actor, ref))
 
     async def create_channel(
-        self, actor: Actor, kind: str, label: str, config: Mapping[str, Any], *, verified: bool | None = None
+        self,
+        actor: Actor,
+        kind: str,
+        label: str,
+        config: Mapping[str, Any],
+        *,
+        verified: bool | None = None,
+        by_server: bool = False,
+        refused: Mapping[str, str] = NOTHING,
     ) -> ChannelView:
         """A new channel. One that is not `verified` waits for its addresses' owners to follow a link (mail),
         or for a successful test (others). None: verified where sign-up is closed, since then everybody here
-        was let in by whoever runs the server. INVALID (`kind`, `label`, and the kind's own fields),
-        FORBIDDEN (read-only, or not in the plan)."""
+        was let in by whoever runs the server. `by_server`: the channel brings no means of its own, such as a
+        bot. `refused`: fields that the face has found bad already, to be told with the others. INVALID
+        (`kind`, `label`, and the kind's own fields), FORBIDDEN (read-only, or not in the plan), CONFLICT
+        (`by_server`, and this server has no means to send by that kind)."""
         may_write(actor)
         form = Form()
+        form.problems.update(refused)
         kind = form.choice("kind", kind, tuple(self._tools.kinds))
+        if by_server and "kind" not in form.problems:
+            self._needs_means(kind)
         label = form.text("label", label, 1, LONGEST_LABEL)
         checked = {} if "kind" in form.problems else await self._check_config(form, kind, config)
         form.finish()
@@ -123,6 +139,31 @@ class Channels(Links):
             values = {"verified_at": now, "updated_at": now}
             await self._tools.store.write(lambda connection: channels.change(connection, row.id, values))
         return receipt
+
+    async def rotate_secret(self, actor: Actor, ref: str | int) -> tuple[ChannelView, str]:
+        """A new secret that signs a webhook's requests from now on, readable in this answer only. INVALID
+        (`kind`) for a channel that is no webhook. NOT_FOUND."""
+        may_write(actor)
+        row = await self._channel_row(actor, ref)
+        if row.kind != WEBHOOK:
+            raise invalid("kind", "Only a webhook has a secret.")
+        secret = new_secret()
+        now = self._now()
+
+        def rotate(connection: Connection) -> ChannelRow:
+            config = self._open(_get(connection, actor, row.id)) | {"secret": secret}
+            channels.change(connection, row.id, {**self._sealed(WEBHOOK, config), "updated_at": now})
+            return _get(connection, actor, row.id)
+
+        return self._view(await self._tools.store.write(rotate)), secret
+
+    def _needs_means(self, kind: str) -> None:
+        """Refuse (CONFLICT) a kind by which this server cannot send on its own."""
+        if lacks := self._sender(kind).lacks:
+            raise TocsinError(
+                Code.CONFLICT,
+                f"That channel kind is temporarily disabled: {lacks} is not set on this server.",
+            )
 
     def _may_use(self, actor: Actor, kind: str) -> None:
         """Refuse (FORBIDDEN) a kind that the plan does not have."""

@@ -46,6 +46,11 @@ def new_token(dialect: str) -> str:
     return _TOKENS.get(dialect, _TOKENS["tocsin"])()
 
 
+def new_badge_key(dialect: str) -> str:
+    """What a badge's address holds, in the dialect's shape (rules.md, Tokens and identities)."""
+    return str(uuid.uuid4()) if dialect == "cronheart" else base62(24)
+
+
 def new_uid() -> str:
     """A new public id: 32 hex digits, a UUID of version 4."""
     return uuid.uuid4().hex

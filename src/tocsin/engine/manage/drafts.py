@@ -7,7 +7,7 @@ from typing import Any
 
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.plan import Plan
-from tocsin.domain.schedule import parse_schedule
+from tocsin.domain.schedule import parse_schedule, shortest_distance_seconds
 from tocsin.engine.manage.form import (
     LARGEST_COUNT,
     LONGEST_DESCRIPTION,
@@ -16,6 +16,8 @@ from tocsin.engine.manage.form import (
     Form,
     slug_of,
 )
+
+MINUTE_SECONDS = 60
 
 SCHEDULE = ("schedule_kind", "schedule_expression", "timezone")
 OWN_MAIL = ("mail",)
@@ -86,6 +88,9 @@ def _read_schedule(form: Form, given: Mapping[str, Any], plan: Plan) -> dict[str
         form.adopt(error, "schedule_expression", names)
         return {}
     shortest = plan.minimum_interval_seconds
-    if schedule.kind == "interval" and int(schedule.expression) < shortest:
+    # No calendar asks for less than a minute.
+    if (schedule.kind == "interval" or shortest > MINUTE_SECONDS) and (
+        shortest_distance_seconds(schedule) < shortest
+    ):
         form.refuse("schedule_expression", f"The shortest interval is {shortest} seconds.")
     return values

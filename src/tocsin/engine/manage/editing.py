@@ -15,7 +15,7 @@ from tocsin.domain.project import Actor
 from tocsin.domain.record import Monitor
 from tocsin.domain.transition import reschedule
 from tocsin.engine.manage import drafts
-from tocsin.engine.manage.credentials import new_token, new_uid
+from tocsin.engine.manage.credentials import new_badge_key, new_token, new_uid
 from tocsin.engine.manage.desk import may_write
 from tocsin.engine.manage.form import MOST_CHANNELS, Form
 from tocsin.engine.manage.monitors import MonitorDraft, Monitors, get_own, refuse_many
@@ -63,8 +63,8 @@ class Editing(Monitors):
         self, actor: Actor, draft: MonitorDraft, given: Collection[str]
     ) -> tuple[Monitor, bool]:
         """Update the monitor with the draft's unique_key (else with exactly that name, the oldest) with the
-        `given` fields, or create it; True where it was created. One transaction. The three parts of a
-        schedule go together: one of them given means all of the draft's."""
+        `given` fields, or create it; True where it was created. One transaction. A schedule's kind and
+        expression go together: one of them given means both of the draft's."""
         may_write(actor)
         [checked] = await self._check_all(actor, [draft])
         if isinstance(checked, TocsinError):
@@ -188,7 +188,12 @@ class Editing(Monitors):
     ) -> dict[str, Any]:
         own = self._own_columns(connection, actor.project_id, checked.own, checked.given, now)
         columns = drafts.complete(dict(checked.columns), {"slug": draft.slug})
-        head = {"uid": new_uid(), "project_id": actor.project_id, "dialect": draft.dialect}
+        head = {
+            "uid": new_uid(),
+            "project_id": actor.project_id,
+            "dialect": draft.dialect,
+            "badge_key": new_badge_key(draft.dialect),
+        }
         return {**head, **columns, **own, "created_at": now, "updated_at": now}
 
     def _change(
@@ -234,8 +239,8 @@ def _find_same(connection: Connection, project_id: int, columns: Mapping[str, An
 def _restrict(checked: _Checked, given: Collection[str], found: Monitor) -> _Checked:
     """Of a whole draft what an update is to change; a stored unique_key stays what it is."""
     meant = set(given) & checked.given
-    if meant & set(drafts.SCHEDULE):
-        meant |= set(drafts.SCHEDULE)
+    if meant & {"schedule_kind", "schedule_expression"}:
+        meant |= {"schedule_kind", "schedule_expression"}
     if meant & set(drafts.OWN_WEBHOOK):
         meant.add("webhook_url")
     meant.discard("unique_key")

@@ -46,7 +46,7 @@ class Keys(Desk):
         holder = await self._holder(raw_key, now) if raw_key and len(raw_key) <= LONGEST_KEY else None
         if holder is None or holder.dialect != dialect or _is_over(holder, now):
             raise TocsinError(Code.UNAUTHENTICATED, "The API key is missing, unknown, expired or revoked.")
-        plan = self._tools.plans.plan(dialect, holder.plan)
+        plan = self._tools.plans.plan(dialect, holder.plan, holder.project_dialect)
         if not plan.api_access:
             raise TocsinError(Code.PAYMENT_REQUIRED, f"The plan {plan.label} has no API access.")
         self._note_use(holder, now)

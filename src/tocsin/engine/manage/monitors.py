@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -23,7 +24,7 @@ STATUSES = frozenset({"new", "up", "down", "paused", "late", "running", "snoozed
 class MonitorRef:
     """How a face names a monitor. `tells_foreign`: another project's monitor is FORBIDDEN, not NOT_FOUND."""
 
-    by: str  # id, uid, prefix, token
+    by: str  # id, uid, prefix, token, uuid
     value: str | int
     dialect: str = ""
     tells_foreign: bool = False
@@ -47,6 +48,11 @@ class MonitorRef:
     def of_token(cls, value: str, dialect: str) -> Self:
         """The token, where the dialect's public id is its token (cronheart)."""
         return cls("token", value, dialect)
+
+    @classmethod
+    def of_uuid(cls, value: str, dialect: str) -> Self:
+        """As `of_token`; monitors of other dialects have no such token, and go by their uid with dashes."""
+        return cls("uuid", value, dialect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,14 @@ class Monitors(OwnChannels):
         named = MonitorRef.of_id(ref) if isinstance(ref, int) else ref
         return await self._tools.store.read(lambda connection: _find(connection, actor, named))
 
+    async def monitor_of_badge(self, badge_key: str) -> Monitor:
+        """The monitor that a badge shows, to anybody who knows the key. NOT_FOUND."""
+        key = sound(badge_key)
+        monitor = await self._tools.store.read(lambda connection: monitors.find_by_badge(connection, key))
+        if monitor is None:
+            raise not_found("badge")
+        return monitor
+
     async def monitors(self, actor: Actor, query: MonitorQuery) -> Page[Monitor]:
         """A page, newest first. `total` is kept, not counted, where nothing is filtered. INVALID."""
         if unknown := query.statuses - STATUSES:
@@ -140,12 +154,24 @@ def _look_up(connection: Connection, actor: Actor, ref: MonitorRef) -> Monitor |
         return monitors.get(connection, value) if 0 < value < 2**63 else None
     if ref.by == "token":
         return monitors.find_by_token(connection, sound(value), ref.dialect)
+    if ref.by == "uuid":
+        return _by_uuid(connection, sound(value).lower(), ref.dialect)
     digits = value.replace("-", "").lower()
     if not digits.isascii() or not digits.isalnum():
         return None
     if ref.by == "prefix":
         return monitors.find_by_prefix(connection, digits, actor.project_id) if len(digits) == 16 else None
     return monitors.find_by_uid(connection, digits) if len(digits) == 32 else None
+
+
+def _by_uuid(connection: Connection, uuid: str, dialect: str) -> Monitor | None:
+    own = monitors.find_by_token(connection, uuid, dialect)
+    if own is not None or not re.fullmatch(
+        "-".join(f"[0-9a-f]{{{size}}}" for size in (8, 4, 4, 4, 12)), uuid
+    ):
+        return own
+    other = monitors.find_by_uid(connection, uuid.replace("-", ""))
+    return None if other is None or other.dialect == dialect else other
 
 
 def _page(connection: Connection, actor: Actor, query: MonitorQuery, now: int) -> Page[Monitor]:

@@ -35,8 +35,7 @@ class Pings(Desk):
     ) -> Page[PingView]:
         """A monitor's pings in true order. `kinds`: domain.ping.Kind, all where empty. `total` is the kept
         ping count where nothing is filtered. NOT_FOUND."""
-        days = actor.plan.history_days
-        oldest_at = self._now() - days * DAY if days else 0
+        oldest_at = self._oldest_at(actor)
 
         def read(connection: Connection) -> Page[PingView]:
             monitor = get_own(connection, actor, monitor_id)
@@ -58,13 +57,23 @@ class Pings(Desk):
 
     async def ping_body(self, actor: Actor, monitor_id: int, ping_id: int) -> bytes:
         """What a ping carried; empty where it carried nothing. NOT_FOUND."""
+        oldest_at = self._oldest_at(actor)
 
         def read(connection: Connection) -> bytes:
             get_own(connection, actor, monitor_id)
-            body = pings.body(connection, monitor_id, bounded(ping_id))
+            body = pings.body(connection, monitor_id, bounded(ping_id), oldest_at)
             if body is None:
                 raise not_found("ping")
             return body
+
+        return await self._tools.store.read(read)
+
+    async def ping_bodies(self, actor: Actor, monitor_id: int, ping_ids: Collection[int]) -> dict[int, bytes]:
+        """What some of a monitor's pings carried, by their ids; those that carried nothing are missing."""
+
+        def read(connection: Connection) -> dict[int, bytes]:
+            get_own(connection, actor, monitor_id)
+            return pings.bodies(connection, monitor_id, [bounded(each) for each in ping_ids])
 
         return await self._tools.store.read(read)
 
@@ -79,6 +88,11 @@ class Pings(Desk):
     ) -> Page[IncidentView]:
         """Spans from a down flip to the next flip that ends it. NOT_FOUND."""
         return await self._history(actor, monitor_id, limit, cursor, flips.incidents)
+
+    def _oldest_at(self, actor: Actor) -> int:
+        """Where the history that the plan shows begins."""
+        days = actor.plan.history_days
+        return 0 if days is None else self._now() - days * DAY
 
     async def _history(
         self,

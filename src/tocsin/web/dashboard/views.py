@@ -17,8 +17,10 @@ from tocsin.domain.ping import Kind, word
 from tocsin.domain.project import Actor
 from tocsin.domain.record import AccountView, Monitor, PingView, ProjectView
 from tocsin.engine.manage.monitors import MonitorQuery, MonitorRef
+from tocsin.web.badges import badge_route
 from tocsin.web.dashboard.session import come_back, cookie_name, forget, form, redirect_back, remember, who
 from tocsin.web.dashboard.words import distance, schedule_words
+from tocsin.web.dialect import discover, ping_address
 from tocsin.web.pages import page
 from tocsin.web.services import Services
 from tocsin.web.times import iso_or_none
@@ -43,6 +45,7 @@ def build_dashboard(services: Services) -> ASGIApp:
             Route("/monitors/{uid}", views.monitor),
             Route("/projects/{uid}/keys", views.make_key, methods=["POST"]),
             Route("/static/{name}", _static),
+            badge_route(services, discover()),
         ],
         exception_handlers={
             TocsinError: _refused,
@@ -143,7 +146,7 @@ class _Views:
             "monitor.html",
             account=account,
             monitor=self._row(monitor, now),
-            ping_url=None if actor.read_only else self._ping_url(monitor),
+            ping_url=None if actor.read_only else ping_address(self._services, monitor),
             pings=[_ping_row(each, now) for each in pings.items],
             flips=[
                 {
@@ -207,9 +210,6 @@ class _Views:
                 if error.code is not Code.NOT_FOUND:
                     raise
         raise TocsinError(Code.NOT_FOUND, "There is no such monitor.")
-
-    def _ping_url(self, monitor: Monitor) -> str:
-        return f"{self._services.ping_url or self._services.public_url}/ping/{monitor.token}"
 
     def _row(self, monitor: Monitor, now: int) -> dict[str, Any]:
         return {

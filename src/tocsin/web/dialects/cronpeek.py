@@ -20,24 +20,25 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from tocsin.domain.errors import Code, TocsinError, invalid
+from tocsin.domain.plan import UNLIMITED
 from tocsin.domain.record import Monitor
 from tocsin.engine.intake import Answer
 from tocsin.engine.manage.monitors import MonitorDraft, MonitorQuery, MonitorRef
 from tocsin.web.api import Call, Visit, assemble, json_response
-from tocsin.web.dialect import Claim, Credential, Dialect, Pings, Reply
+from tocsin.web.dialect import Claim, Credential, Dialect, Pings, Reply, ping_address
 from tocsin.web.openapi import About, Operation
 from tocsin.web.payload import read_object
 from tocsin.web.reference import reference
 from tocsin.web.services import Services
+from tocsin.web.signup import sign_up
 from tocsin.web.times import iso, iso_or_none
-from tocsin.web.trouble import STATUSES, Trouble, TroubleError, too_often
+from tocsin.web.trouble import STATUSES, Trouble
 
 JSON = b"application/json"
 ACCOUNTS, HEALTH = "/api/v1/accounts", "/api/health"
 MONITORS, MONITOR = "/api/v1/monitors", "/api/v1/monitors/{id}"
 PING = "/api/v1/ping/"
 SHORTEST_SCHEDULE = SHORTEST_GRACE = 60
-SIGN_UPS_PER_MINUTE, SIGN_UPS_PER_DAY = 10, 100  # of one address
 MANY = 1_000  # monitors that are written beside the event loop, so that no ping waits for them
 
 _PING_TEXTS = {
@@ -139,21 +140,11 @@ class Failure(BaseModel):
 
 async def create_account(visit: Visit) -> Response:
     """Sign up with a mail address. A known address gets its key back only when the request carries it."""
-    services, request = visit.services, visit.request
-    fields: dict[str, Any] = {"email": None} | read_object(await request.body())
-    email = fields["email"]
+    email = read_object(await visit.request.body()).get("email")
     own = await _own_account(visit, email)
     if own:
         return json_response(own, 201)
-    standing = services.rates.count(
-        f"sign-up:{services.client(request)}",
-        services.now(),
-        per_minute=SIGN_UPS_PER_MINUTE,
-        per_day=SIGN_UPS_PER_DAY,
-    )
-    if standing.exceeded:
-        raise TroubleError(too_often(standing.exceeded))
-    key = await services.manage.create_account(email, DIALECT.name, from_loopback=services.is_local(request))
+    key = await sign_up(visit, email, DIALECT.name)
     return json_response({"apiKey": key.raw, "plan": key.plan, "monitors": key.monitor_limit}, 201)
 
 
@@ -169,15 +160,14 @@ async def create_monitor(call: Call) -> Response:
             f"Monitor limit reached ({call.actor.plan.monitor_limit}). Upgrade your plan for more monitors."
         )
         raise TocsinError(error.code, text) from error
-    address = f"{call.services.public_url}{PING}{monitor.token}"
     shown = _item(monitor, call.now)
     del shown["lastPing"], shown["pingCount"]
-    return json_response(shown | {"pingUrl": address}, 201)
+    return json_response(shown | {"pingUrl": ping_address(call.services, monitor)}, 201)
 
 
 async def list_monitors(call: Call) -> Response:
     """All monitors of the account, newest first."""
-    everything = MonitorQuery(limit=call.actor.plan.monitor_limit, with_total=False)
+    everything = MonitorQuery(limit=UNLIMITED, with_total=False)
     monitors = (await call.manage.monitors(call.actor, everything)).items
     if len(monitors) > MANY:
         return Response(await asyncio.to_thread(_list, monitors, call.now), media_type="application/json")
@@ -353,7 +343,7 @@ DIALECT = Dialect(
     pings=Pings((PING + "{}",), ping_reply, ping_refusal, re.compile("[0-9a-f]{32}")),
     body_fields=frozenset({"schedule"}),
     # One word for what cannot be taken, and no conflict: dialects.md, section 3.
-    statuses={**STATUSES, Code.INVALID: 400, Code.CONFLICT: 403},
+    statuses={**STATUSES, Code.INVALID: 400, Code.CONFLICT: 403, Code.PAYMENT_REQUIRED: 403},
     field_names={
         "schedule_expression": "schedule",
         "grace_seconds": "grace",

@@ -166,10 +166,12 @@ def upgrade() -> None:
         sa.Column("mail_channel_id", sa.BigInteger(), nullable=True),
         sa.Column("webhook_channel_id", sa.BigInteger(), nullable=True),
         sa.Column("unique_key", sa.Text(), nullable=True),
+        sa.Column("badge_key", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("badge_key"),
         sa.UniqueConstraint("uid"),
         sqlite_autoincrement=True,
     )
@@ -339,6 +341,18 @@ def upgrade() -> None:
     op.create_index("project_name", "project", ["name"], unique=False)
     op.create_index("project_owner", "project", ["owner_id"], unique=False)
     op.create_table(
+        "replay",
+        sa.Column("project_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("key_hash", sa.Text(), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
+        sa.Column("status", sa.SmallInteger(), nullable=True),
+        sa.Column("headers", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "key_hash"),
+    )
+    op.create_index("replay_created", "replay", ["created_at"], unique=False)
+    op.create_table(
         "session",
         sa.Column("hash", sa.Text(), nullable=False),
         sa.Column("account_id", sa.BigInteger(), nullable=False),
@@ -346,6 +360,16 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("hash"),
     )
+    op.create_table(
+        "subscription",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("project_id", sa.BigInteger(), nullable=False),
+        sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("bought_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("subscription_project", "subscription", ["project_id"], unique=False)
     op.create_table(
         "token",
         sa.Column("token", sa.Text(), nullable=False),
@@ -374,7 +398,11 @@ def downgrade() -> None:
     op.drop_table("watch")
     op.drop_index("token_monitor", table_name="token")
     op.drop_table("token")
+    op.drop_index("subscription_project", table_name="subscription")
+    op.drop_table("subscription")
     op.drop_table("session")
+    op.drop_index("replay_created", table_name="replay")
+    op.drop_table("replay")
     op.drop_index("project_owner", table_name="project")
     op.drop_index("project_name", table_name="project")
     op.drop_table("project")

@@ -6,9 +6,11 @@ import re
 
 from starlette.types import ASGIApp
 
+from tocsin.domain.errors import Code
 from tocsin.web.dialect import Claim, Credential, Dialect, Pings
 from tocsin.web.dialects.tocsin import answers, application
 from tocsin.web.services import Services
+from tocsin.web.trouble import STATUSES
 
 
 def _build(services: Services) -> ASGIApp:
@@ -27,5 +29,7 @@ DIALECT = Dialect(
         refuse=answers.ping_refusal,
         token_shape=re.compile(r"[0-9A-Za-z]{24}"),
     ),
+    # The one dialect that asks for payment is cronheart.
+    statuses={**STATUSES, Code.PAYMENT_REQUIRED: 403},
     rate_headers=answers.rate_headers,
 )

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from tocsin.domain.errors import Code, TocsinError
-from tocsin.domain.ping import Flag
+from tocsin.domain.ping import Flag, Kind
 from tocsin.domain.record import FlipView, IncidentView, PingView
 from tocsin.web.api import Call
 from tocsin.web.dialects.tocsin.monitor_shapes import KIND_WORDS
@@ -26,6 +26,7 @@ class Ping(Given):
     arrived_at: Time
     run_id: str | None
     exit_code: int | None
+    percent: int | None = Field(description="Of a progress ping that names one.")
     duration_ms: int | None
     address: str | None
     user_agent: str | None
@@ -153,7 +154,8 @@ def _ping(ping: PingView) -> dict[str, Any]:
         "kind": KIND_WORDS[ping.kind],
         "arrived_at": iso(ping.arrived_at),
         "run_id": ping.run_id,
-        "exit_code": ping.exit_code,
+        "exit_code": None if ping.kind == Kind.PROGRESS else ping.exit_code,
+        "percent": ping.exit_code if ping.kind == Kind.PROGRESS else None,
         "duration_ms": ping.duration_ms,
         "address": ping.address,
         "user_agent": ping.user_agent,

@@ -99,6 +99,7 @@ class MonitorItem(Given):
     unique_key: str | None
     made_by: str = Field(description="The dialect that made it.")
     ping_url: str | None = Field(description="A credential: null for a read-only key.")
+    badge_url: str = Field(description="An SVG of its status, for everybody who knows this address.")
     last_ping_at: Time | None
     last_ping_kind: PingKind | None
     last_success_at: Time | None
@@ -162,9 +163,9 @@ class Snooze(Taken):
 
 
 def item(
-    monitor: Monitor, channels: Sequence[ChannelView], ping_base: str | None, now: int
+    monitor: Monitor, channels: Sequence[ChannelView], ping_url: str | None, badge_url: str, now: int
 ) -> dict[str, Any]:
-    """A MonitorItem. `ping_base`: what comes before the token; None hides the address."""
+    """A MonitorItem; without `ping_url` for a read-only key."""
     return {
         "id": monitor.uid,
         "name": monitor.name,
@@ -188,7 +189,8 @@ def item(
         "fan_out": bool(monitor.fan_out),
         "unique_key": monitor.unique_key,
         "made_by": monitor.dialect,
-        "ping_url": ping_base and ping_base + monitor.token,
+        "ping_url": ping_url,
+        "badge_url": badge_url,
         "last_ping_at": iso_or_none(monitor.last_ping_at),
         "last_ping_kind": None if monitor.last_kind is None else KIND_WORDS[monitor.last_kind],
         "last_success_at": iso_or_none(monitor.last_success_at),

@@ -14,6 +14,7 @@ from tocsin.domain.record import Monitor
 from tocsin.engine.manage.form import LONGEST_URL, Form
 from tocsin.engine.manage.monitors import BULK_LIMIT, MonitorDraft, MonitorQuery, MonitorRef
 from tocsin.web.api import Call, json_response
+from tocsin.web.dialect import badge_address, ping_address
 from tocsin.web.dialects.tocsin import monitor_shapes as shapes
 from tocsin.web.dialects.tocsin.answers import problem
 from tocsin.web.dialects.tocsin.shapes import Query, listed, refuse_unknown, taken
@@ -125,14 +126,17 @@ async def items_of(call: Call, monitors: Sequence[Monitor]) -> list[dict[str, An
     """Monitors as a list shows them."""
     has_channels = any(monitor.channel_ids for monitor in monitors)
     channels = await call.manage.channels_of(call.actor, monitors) if has_channels else [[] for _ in monitors]
-    base, now = _ping_base(call), call.now
-    return [shapes.item(monitor, own, base, now) for monitor, own in zip(monitors, channels, strict=True)]
-
-
-def _ping_base(call: Call) -> str | None:
-    if call.actor.read_only:
-        return None
-    return f"{call.services.ping_url or call.services.public_url}/ping/"
+    services, is_open, now = call.services, not call.actor.read_only, call.now
+    return [
+        shapes.item(
+            monitor,
+            own,
+            ping_address(services, monitor) if is_open else None,
+            badge_address(services, monitor),
+            now,
+        )
+        for monitor, own in zip(monitors, channels, strict=True)
+    ]
 
 
 async def _detail(call: Call, monitor: Monitor) -> dict[str, Any]:
