@@ -22,6 +22,7 @@ def uids(tocsin: Tocsin, data: Path) -> list[str]:
     rows = [
         {
             "uid": character * 32,
+            "badge_key": character,
             "project_id": project,
             "dialect": "tocsin",
             "name": f"job of {project}",

@@ -37,10 +37,7 @@ _CRONHEART = {"minimum_interval_seconds": 30, "pings_per_minute": 30, "pings_per
 # What the five services publish of each plan, and nothing else: the rest of a plan's limits is off.
 PUBLISHED: dict[str, dict[str, dict[str, Any]]] = {
     "cronping": {"standard": {"requests_per_minute": 100, "minimum_interval_seconds": 60}},
-    "anethoth": {
-        "free": {"monitor_limit": 3, "minimum_interval_seconds": 60},
-        "pro": {"minimum_interval_seconds": 60},
-    },
+    "anethoth": {"free": {"monitor_limit": 3}, "pro": {}},
     "cronbeats": {
         "free": {"api_access": False},
         "business": {"requests_per_minute": 60, "requests_per_day": 20_000},
@@ -106,8 +103,25 @@ def test_an_unknown_name_means_the_default() -> None:
 def test_a_face_without_plans_shows_those_of_the_projects_own_dialect() -> None:
     hosted = PRESETS["hosted"]
     assert hosted.plan("tocsin", "free", "cronpeek") == hosted.plan("cronpeek", "free")
-    assert hosted.plan("anethoth", "free", "cronpeek") == hosted.plan("anethoth", "free")
     assert hosted.plan("tocsin", "standard", "tocsin").monitor_limit == UNLIMITED
+
+
+def test_no_face_opens_more_than_the_plan_of_the_projects_own_dialect() -> None:
+    hosted = PRESETS["hosted"]
+    own = hosted.plan("cronpeek", "free")
+    through = hosted.plan("cronping", "free", "cronpeek")
+    assert (through.name, through.requests_per_minute) == ("standard", 100)
+    assert (through.monitor_limit, through.history_days) == (own.monitor_limit, own.history_days)
+    assert through.channel_kinds == own.channel_kinds
+    assert hosted.plan("cronpeek", "free", "anethoth").monitor_limit == 3
+    assert hosted.plan("anethoth", "free", "cronpeek").monitor_limit == 3
+    assert hosted.plan("cronping", "pro", "anethoth").monitor_limit == UNLIMITED
+    assert hosted.plan("cronping", "free", "cronheart").api_access
+    assert not hosted.plan("cronheart", "free", "cronping").api_access
+    both = parse_plans(
+        {"cronping": {"x": {"channel_kinds": ["a", "b"]}}, "anethoth": {"x": {"channel_kinds": ["b"]}}}
+    )
+    assert both.plan("cronping", "x", "anethoth").channel_kinds == frozenset({"b"})
 
 
 def test_a_file_names_the_limits_that_there_are() -> None:

@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from tocsin.web.address import client_address, is_from_this_machine
+from tocsin.web.address import client_address, is_from_this_machine, network_of
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
 
@@ -46,3 +46,18 @@ def test_a_proxy_on_this_machine_or_a_page_in_its_browser_does_not(header: str) 
 @pytest.mark.parametrize("peer", ["10.0.0.1", "203.0.113.9", "", "localhost"])
 def test_another_address_is_not_this_machine(peer: str) -> None:
     assert not is_from_this_machine(peer, {})
+
+
+@pytest.mark.parametrize(
+    ("address", "sender"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::9", "2001:db8:1:3::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+    ],
+)
+def test_a_customer_of_ipv6_is_one_sender(address: str, sender: str) -> None:
+    assert network_of(address) == sender

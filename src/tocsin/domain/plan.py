@@ -30,6 +30,19 @@ class Plan:
     pings_per_minute: int | None = None
     pings_per_minute_of_address: int | None = None
 
+    def within(self, own: Plan) -> Plan:
+        """This plan, but of what a project may have no more than `own` allows. How often it may ask is the
+        face's, and so is whether it may."""
+        kinds = [each for each in (self.channel_kinds, own.channel_kinds) if each is not None]
+        days = [each for each in (self.history_days, own.history_days) if each is not None]
+        return replace(
+            self,
+            monitor_limit=min(self.monitor_limit, own.monitor_limit),
+            minimum_interval_seconds=max(self.minimum_interval_seconds, own.minimum_interval_seconds),
+            channel_kinds=frozenset.intersection(*kinds) if kinds else None,
+            history_days=min(days, default=None),
+        )
+
 
 class History(NamedTuple):
     """How many days pings are kept (None: no limit) for projects of a dialect and a plan; None fits all."""
@@ -57,10 +70,12 @@ class Plans:
 
     def plan(self, dialect: str, name: str, own_dialect: str | None = None) -> Plan:
         """The plan that a project's stored name means; an unknown one means the default. `own_dialect` is the
-        project's, whose plans count where the one that asks has none: no face opens more than is paid for."""
+        project's, whose plans count where the one that asks has none, and whose limits are never exceeded
+        through another: no face opens more than is paid for."""
         if own_dialect is not None and dialect not in self.by_dialect:
             dialect = own_dialect
-        return self._of(dialect).get(name) or self.default(dialect)
+        plan = self._of(dialect).get(name) or self.default(dialect)
+        return plan if own_dialect in (None, dialect) else plan.within(self.plan(own_dialect, name))
 
     def histories(self) -> tuple[History, ...]:
         """The histories of all plans; of those that fit a project the first counts. None where no plan
@@ -132,8 +147,8 @@ def _hosted() -> dict[str, dict[str, Plan]]:
     plans = {
         "cronping": [Plan("standard", "Standard", requests_per_minute=100, minimum_interval_seconds=60)],
         "anethoth": [
-            Plan("free", "Free", monitor_limit=3, minimum_interval_seconds=60),
-            Plan("pro", "Pro", minimum_interval_seconds=60),
+            Plan("free", "Free", monitor_limit=3),
+            Plan("pro", "Pro"),
         ],
         "cronbeats": [
             Plan("free", "Free", api_access=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 STEP = 5_000
 PURGE_STEP = 50
 AFTER_FAILURE_SECONDS = 5.0
+QUICK_SECONDS = 0.002  # a look that takes longer is followed by a longer pause: a percent of a core at most
 
 
 class Find(Protocol):
@@ -102,10 +104,13 @@ class Prune:
         after: int | None = 0
         removed = 0
         while after is not None:
+            began_at = time.monotonic()
             old, after = await self._store.read(partial(find, after=after))
+            effort = (time.monotonic() - began_at) / QUICK_SECONDS
             if old:
                 await self._store.write(partial(remove, ids=old))
             removed += len(old)
             pause_seconds = self._retention.pause_seconds
-            await asyncio.sleep(pause_seconds / 10 if len(old) > STEP // 4 else pause_seconds)
+            is_worth_it = len(old) > STEP // 4
+            await asyncio.sleep(pause_seconds / 10 if is_worth_it else pause_seconds * max(1.0, effort))
         return removed

@@ -74,20 +74,21 @@ def remove(connection: Connection, ids: list[int]) -> None:
 def _is_beyond(histories: Sequence[History]) -> ColumnElement[bool]:
     """Whether a ping is older than the history of its project's plan. Only pings older than the shortest one
     have their project looked up."""
-    shortest = min(one.days for one in histories if one.days is not None)
+    now: ColumnElement[int] = bindparam("now", type_=tables.Time)
+    shortest = literal(min(one.days for one in histories if one.days is not None) * DAY, tables.Time)
     of_project = (
         exists()
         .select_from(_monitor.join(_project, _project.c.id == _monitor.c.project_id))
         .where(_monitor.c.id == _ping.c.monitor_id)
-        .where(_ping.c.arrived_at < bindparam("now") - _days(histories) * DAY)
+        .where(_ping.c.arrived_at < now - _history(histories))
         .correlate(_ping)
     )
     # SQLite works out both sides of an AND whose value is asked for; of a CASE it does not.
-    return case((_ping.c.arrived_at < bindparam("now") - shortest * DAY, of_project), else_=false())
+    return case((_ping.c.arrived_at < now - shortest, of_project), else_=false())
 
 
-def _days(histories: Sequence[History]) -> Case[int | None]:
-    """The days that a project's plan keeps its pings; NULL, which nothing is older than, for no limit."""
+def _history(histories: Sequence[History]) -> Case[int | None]:
+    """How long a project's plan keeps its pings; NULL, which nothing is older than, for no limit."""
     return case(
         *(
             (
@@ -95,7 +96,7 @@ def _days(histories: Sequence[History]) -> Case[int | None]:
                     true() if one.dialect is None else _project.c.dialect == one.dialect,
                     true() if one.plan is None else _project.c.plan == one.plan,
                 ),
-                literal(one.days),
+                literal(None if one.days is None else one.days * DAY, tables.Time),
             )
             for one in histories
         )

@@ -45,9 +45,9 @@ def is_from_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
 def network_of(address: str) -> str:
     """Who counts as one sender: an IPv4 address, or the /64 of an IPv6 one, which one customer has."""
     parsed = _parse(address)
-    if parsed is None or isinstance(parsed, IPv4Address):
-        return address
-    return str(IPv6Network((parsed, 64), strict=False))
+    if isinstance(parsed, IPv6Address):
+        return str(IPv6Network((parsed, 64), strict=False))
+    return address if parsed is None else str(parsed)
 
 
 def _is_among(text: str, networks: Sequence[Network]) -> bool:

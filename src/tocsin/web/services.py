@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from tocsin.engine.manage import Manage
-from tocsin.web.address import Network, client_address, is_from_this_machine
+from tocsin.web.address import Network, client_address, is_from_this_machine, network_of
 from tocsin.web.billing import Billing, BillingConfig
 from tocsin.web.rate import Rates
 
@@ -30,10 +30,10 @@ class Services:
     rates: Rates = field(default_factory=Rates)
     billing: Billing = field(default_factory=lambda: Billing(BillingConfig()))
 
-    def client(self, request: Request) -> str:
-        """The address of who asks, behind trusted proxies."""
+    def sender(self, request: Request) -> str:
+        """Who asks, behind trusted proxies, as limits count it: the address, or its network (address.py)."""
         forwarded_for = ",".join(request.headers.getlist("x-forwarded-for"))
-        return client_address(_peer(request), forwarded_for, self.trusted_proxies)
+        return network_of(client_address(_peer(request), forwarded_for, self.trusted_proxies))
 
     def is_local(self, request: Request) -> bool:
         """Whether somebody on this very machine asks, by hand."""

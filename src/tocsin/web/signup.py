@@ -16,7 +16,7 @@ async def sign_up(visit: Visit, email: Any, dialect: str) -> NewKey:
     `Manage.create_account`."""
     services, request = visit.services, visit.request
     standing = services.rates.count(
-        f"sign-up:{services.client(request)}", services.now(), per_minute=PER_MINUTE, per_day=PER_DAY
+        f"sign-up:{services.sender(request)}", services.now(), per_minute=PER_MINUTE, per_day=PER_DAY
     )
     if standing.exceeded:
         raise TroubleError(too_often(standing.exceeded))

@@ -78,7 +78,7 @@ class _Views:
     async def send_link(self, request: Request) -> Response:
         """Mail a link, and say the same whether there is such an account or not."""
         fields = await form(request, self._services)
-        caller = f"link:{self._services.client(request)}"
+        caller = f"link:{self._services.sender(request)}"
         standing = self._services.rates.count(
             caller, self._services.now(), per_minute=_LINKS_PER_MINUTE, per_day=_LINKS_PER_DAY
         )
