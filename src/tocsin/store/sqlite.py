@@ -11,10 +11,11 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -34,6 +35,8 @@ READERS = 4
 BUSY_SECONDS = 10.0
 CHECKPOINT_SECONDS = 1.0
 RETRY_SECONDS = 5
+# How long a group of writes may take before it is committed: about as long as the commit itself.
+GROUP_SECONDS = 0.005
 LONG_LOG_PAGES = 64 * 1024 * 1024 // PAGE_SIZE
 
 log = structlog.get_logger()
@@ -62,6 +65,12 @@ def sqlite_engine(path: Path, cache_kb: int = READER_CACHE_KB) -> Engine:
     return engine
 
 
+class _Failed(NamedTuple):
+    """What became of a job that raised."""
+
+    error: BaseException
+
+
 class SqliteStore:
     """`store.database.Store` on one SQLite file, to be opened by one process."""
 
@@ -73,6 +82,7 @@ class SqliteStore:
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._stopping = threading.Event()
+        self._log_is_long = threading.Event()
         self._threads = [
             threading.Thread(target=self._write_all, name="writer", daemon=True),
             threading.Thread(target=self._checkpoint_all, name="checkpointer", daemon=True),
@@ -104,21 +114,75 @@ class SqliteStore:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._reader_engine.connect()
-        return _in_transaction(connection, "BEGIN", fn)
+        raw = _raw(connection)
+        raw.execute("BEGIN")
+        try:
+            return fn(connection)
+        finally:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
 
     def _write_all(self) -> None:
         connection = self._writer_engine.connect()
-        while (job := self._jobs.get()) is not None:
-            fn, future = job
-            try:
-                result = _in_transaction(connection, "BEGIN IMMEDIATE", fn)
-            except BaseException as error:  # noqa: BLE001 - the waiting caller gets it
-                self.hot.forget()
-                future.set_exception(error)
+        while (job := self._take(wait=True)) is not None:
+            self._write_group(connection, job)
+            del job
+            if self._log_is_long.is_set():
+                self._log_is_long.clear()
+                _restart_log(_raw(connection))
+        connection.close()
+
+    def _write_group(self, connection: Connection, first: Job) -> None:
+        """One commit for a job and for what waits behind it: a disk can be written to some hundred times a
+        second. Each job is a savepoint; whoever waits for it hears of it after the commit."""
+        raw, jobs, results = _raw(connection), [first], list[Any]()
+        ends_at = time.monotonic() + GROUP_SECONDS
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+            results.append(self._attempt(connection, first[0]))
+            while time.monotonic() < ends_at and (job := self._take(wait=False)) is not None:
+                jobs.append(job)
+                results.append(self._attempt(connection, job[0]))
+            raw.execute("COMMIT")
+        except BaseException as error:  # noqa: BLE001 - the waiting callers get it
+            if raw.in_transaction:
+                raw.execute("ROLLBACK")
+            self.hot.forget()
+            results = [_Failed(_unavailable(error)) for _ in jobs]
+        for (_fn, future), result in zip(jobs, results, strict=True):
+            if type(result) is _Failed:
+                future.set_exception(result.error)
             else:
                 future.set_result(result)
-            del fn, future, job
-        connection.close()
+
+    def _take(self, *, wait: bool) -> Job | None:
+        """The next job that is still wanted; None where there is none, or after the last."""
+        while True:
+            try:
+                job = self._jobs.get(block=wait)
+            except queue.Empty:
+                return None
+            if job is None:
+                self._jobs.put(None)  # whoever asks again learns the same
+                return None
+            if job[1].set_running_or_notify_cancel():
+                return job
+
+    def _attempt(self, connection: Connection, fn: Callable[[Connection], Any]) -> Any:
+        """What `fn` returns, or that it failed and left nothing behind. Raises where the whole group is lost:
+        some errors, a full disk among them, make SQLite give the transaction up."""
+        raw = _raw(connection)
+        raw.execute("SAVEPOINT job")
+        try:
+            result = fn(connection)
+        except BaseException as error:
+            if not raw.in_transaction:
+                raise
+            raw.execute("ROLLBACK TO job")
+            self.hot.forget()
+            result = _Failed(error)
+        raw.execute("RELEASE job")
+        return result
 
     def _checkpoint_all(self) -> None:
         """Copy the log into the file once a second; where that leaves a long log, have the writer pause for
@@ -129,7 +193,8 @@ class SqliteStore:
                 _busy, pages, _moved = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if pages > LONG_LOG_PAGES:
                     raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    self._jobs.put((_restart_log, Future()))
+                    self._log_is_long.set()
+                    self._jobs.put((lambda _connection: None, Future()))
 
 
 @contextlib.contextmanager
@@ -138,33 +203,21 @@ def _translated() -> Generator[None, None, None]:
     try:
         yield
     except (OperationalError, sqlite3.OperationalError) as error:
-        log.warning("database_unavailable", error=str(getattr(error, "orig", error)))
-        message = "The database cannot be used just now. Try again."
-        raise TocsinError(Code.UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS) from error
+        raise _unavailable(error) from error
 
 
-def _restart_log(connection: Connection) -> None:
+def _unavailable(error: BaseException) -> TocsinError:
+    log.warning("database_unavailable", error=str(getattr(error, "orig", error)))
+    message = "The database cannot be used just now. Try again."
+    return TocsinError(Code.UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS)
+
+
+def _restart_log(raw: sqlite3.Connection) -> None:
     """Runs between two transactions of the writer; gives up at once where a reader is in the way."""
-    raw = _raw(connection)
-    raw.execute("COMMIT")
     raw.execute("PRAGMA busy_timeout = 50")
     row = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-    raw.execute("BEGIN")
     log.debug("log_restarted", busy=row[0], pages=row[1])
-
-
-def _in_transaction(connection: Connection, begin: str, fn: Callable[[Connection], T]) -> T:
-    raw = _raw(connection)
-    raw.execute(begin)
-    try:
-        result = fn(connection)
-        raw.execute("COMMIT")
-    except BaseException:
-        if raw.in_transaction:
-            raw.execute("ROLLBACK")
-        raise
-    return result
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:
