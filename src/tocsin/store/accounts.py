@@ -91,6 +91,13 @@ def has_link_since(connection: Connection, made: Link, expires_after: int) -> bo
     return connection.execute(query.limit(1)).first() is not None
 
 
+def count_links(connection: Connection, ending: str, expires_after: int) -> int:
+    """How many links whose purpose ends so were made that end after that time, used or not."""
+    query = select(func.count()).select_from(link)
+    found = link.c.purpose.endswith(ending, autoescape=True) & (link.c.expires_at > expires_after)
+    return connection.execute(query.where(found)).scalar_one()
+
+
 def drop_links(connection: Connection, purpose: str) -> None:
     """Take the force of all links of a purpose."""
     connection.execute(delete(link).where(link.c.purpose == purpose))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tocsin.store.tables import channel
 
@@ -31,6 +31,13 @@ class ChannelRow(NamedTuple):
 
 _ROW = select(*(channel.c[name] for name in ChannelRow._fields)).where(channel.c.deleted_at.is_(None))
 _SHOWN = _ROW.where(channel.c.hidden.is_(False))
+_HIDDEN = (
+    select(channel.c.id)
+    .where(channel.c.project_id == bindparam("project_id"))
+    .where(channel.c.fingerprint == bindparam("fingerprint"))
+    .where(channel.c.hidden.is_(True), channel.c.deleted_at.is_(None))
+    .limit(1)
+)
 
 
 def of_project(connection: Connection, project_id: int) -> list[ChannelRow]:
@@ -61,9 +68,8 @@ def get_all(connection: Connection, ids: Collection[int]) -> dict[int, ChannelRo
 
 def find_hidden(connection: Connection, project_id: int, fingerprint: str) -> int | None:
     """The hidden channel that was made for this kind and config before."""
-    same = (channel.c.project_id == project_id) & (channel.c.fingerprint == fingerprint)
-    query = select(channel.c.id).where(same, channel.c.hidden.is_(True), channel.c.deleted_at.is_(None))
-    return connection.execute(query.limit(1)).scalar()
+    values = {"project_id": project_id, "fingerprint": fingerprint}
+    return connection.execute(_HIDDEN, values).scalar()
 
 
 def enable(connection: Connection, channel_id: int, now: int) -> None:

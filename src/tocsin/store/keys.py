@@ -95,6 +95,12 @@ def revoke(connection: Connection, uid: str, now: int, project_id: int | None = 
     return KeyView._make(connection.execute(_VIEW.where(key.c.uid == uid)).one())
 
 
+def revoke_all(connection: Connection, project_id: int, now: int) -> None:
+    """End all keys of a project."""
+    ended = update(key).where(key.c.project_id == project_id, key.c.revoked_at.is_(None))
+    connection.execute(ended.values(revoked_at=now))
+
+
 def touch(connection: Connection, key_id: int, now: int) -> None:
     """The key was used."""
     connection.execute(update(key).where(key.c.id == key_id).values(last_used_at=now))

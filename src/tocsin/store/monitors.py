@@ -59,6 +59,11 @@ _ROWS = (
     .outerjoin(token, and_(token.c.monitor_id == monitor.c.id, token.c.dialect == monitor.c.dialect))
     .where(monitor.c.deleted_at.is_(None))
 )
+_OF_IDS = _ROWS.where(monitor.c.id.in_(bindparam("ids", expanding=True)))
+_TOKENS = select(token.c.token).where(token.c.token.in_(bindparam("texts", expanding=True)))
+# Made once: to build a statement costs as much as to run it.
+_ADD = insert(monitor).returning(monitor.c.id, sort_by_parameter_order=True)
+_ADD_STATE, _ADD_TOKEN = insert(monitor_state), insert(token)
 _TOP = 2**62
 _CHUNK = 500  # of a long list; what is decoded in one go keeps the event loop waiting
 _FAN_OUT = Monitor._fields.index("fan_out")
@@ -155,7 +160,7 @@ def get(connection: Connection, monitor_id: int) -> Monitor | None:
 
 def get_all(connection: Connection, ids: Collection[int]) -> dict[int, Monitor]:
     """Monitors by id, in any project."""
-    return {row.id: Monitor._make(row) for row in connection.execute(_ROWS.where(monitor.c.id.in_(ids)))}
+    return {row.id: Monitor._make(row) for row in connection.execute(_OF_IDS, {"ids": list(ids)})}
 
 
 def find_by_uid(connection: Connection, uid: str) -> Monitor | None:
@@ -213,14 +218,13 @@ def add_all(
     connection: Connection, rows: Sequence[Mapping[str, Any]], tokens: Sequence[str], now: int
 ) -> list[int]:
     """New monitors, each with its state and its token; their ids, in the same order."""
-    returning = insert(monitor).returning(monitor.c.id, sort_by_parameter_order=True)
-    ids = list(connection.execute(returning, [dict(row) for row in rows]).scalars())
-    connection.execute(insert(monitor_state), [{"monitor_id": each, "since_at": now} for each in ids])
+    ids = list(connection.execute(_ADD, [dict(row) for row in rows]).scalars())
+    connection.execute(_ADD_STATE, [{"monitor_id": each, "since_at": now} for each in ids])
     values = [
         {"token": text, "monitor_id": each, "dialect": row["dialect"]}
         for text, each, row in zip(tokens, ids, rows, strict=True)
     ]
-    connection.execute(insert(token), values)
+    connection.execute(_ADD_TOKEN, values)
     return ids
 
 
@@ -243,7 +247,7 @@ def forget_channel(connection: Connection, project_id: int, channel_id: int) -> 
 
 def tokens_in_use(connection: Connection, texts: Collection[str]) -> set[str]:
     """Which of these tokens are taken."""
-    return set(connection.execute(select(token.c.token).where(token.c.token.in_(texts))).scalars())
+    return set(connection.execute(_TOKENS, {"texts": list(texts)}).scalars())
 
 
 def replace_token(connection: Connection, monitor_id: int, dialect: str, text: str) -> None:

@@ -30,6 +30,12 @@ _VIEW = (
     .order_by(project.c.id)
 )
 _COUNT = select(project.c.monitor_count).where(project.c.id == bindparam("project_id"))
+_COUNT_LOCKED = _COUNT.with_for_update()
+_ADD_COUNT = (
+    update(project)
+    .where(project.c.id == bindparam("counted_id"))
+    .values(monitor_count=project.c.monitor_count + bindparam("change"))
+)
 
 
 def get(connection: Connection, project_id: int) -> ProjectView | None:
@@ -89,6 +95,13 @@ def has_verified_member(connection: Connection, project_id: int, email: str) -> 
     return connection.execute(query.where(account.c.verified_at.is_not(None)).limit(1)).first() is not None
 
 
+def wants_alerts(connection: Connection, account_id: int, project_id: int) -> bool:
+    """Whether a member has agreed to be told, or made the project by proof of the address."""
+    query = select(member.c.wants_alerts)
+    query = query.where(member.c.account_id == account_id, member.c.project_id == project_id)
+    return bool(connection.execute(query).scalar_one_or_none())
+
+
 def want_alerts(connection: Connection, account_id: int, project_id: int | None = None) -> None:
     """A member who agreed to be told, of one project or of all."""
     mine = member.c.account_id == account_id
@@ -110,11 +123,10 @@ def monitor_count(connection: Connection, project_id: int) -> int:
 
 def lock_monitor_count(connection: Connection, project_id: int) -> int:
     """How many monitors the project has; nobody changes it before this transaction ends."""
-    count: int = connection.execute(_COUNT.with_for_update(), {"project_id": project_id}).scalar_one()
+    count: int = connection.execute(_COUNT_LOCKED, {"project_id": project_id}).scalar_one()
     return count
 
 
 def add_monitor_count(connection: Connection, project_id: int, change: int) -> None:
     """Keep the count."""
-    count = project.c.monitor_count + change
-    connection.execute(update(project).where(project.c.id == project_id).values(monitor_count=count))
+    connection.execute(_ADD_COUNT, {"counted_id": project_id, "change": change})

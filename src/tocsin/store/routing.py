@@ -51,7 +51,7 @@ def find_recipients(connection: Connection, monitors: Collection[Watched]) -> di
     mail and webhook. Each channel once, in that order."""
     explicit = {text: _parse(text) for text in {one.channel_ids for one in monitors}}
     shared = _shared(connection, {one.project_id for one in monitors if one.fan_out})
-    named = _named(connection, {channel_id for one in monitors for channel_id in _own(one, explicit)})
+    named = find_usable(connection, {channel_id for one in monitors for channel_id in _own(one, explicit)})
     found = {}
     for one in monitors:
         chosen = [named[each] for each in _own(one, explicit) if each in named]
@@ -65,6 +65,12 @@ def find_shared(connection: Connection, project_id: int, *, without: int | None 
     """The project's usable, verified channels that are not a monitor's own."""
     found = _shared(connection, {project_id})[project_id]
     return [one for one in found if one.channel_id != without]
+
+
+def find_usable(connection: Connection, channel_ids: Collection[int]) -> dict[int, Recipient]:
+    """Those of the channels that may be told anything, by id."""
+    rows = _read(connection, _USABLE, _channel.id, channel_ids)
+    return {recipient.channel_id: recipient for _, recipient in rows}
 
 
 def member_addresses(connection: Connection, project_ids: Collection[int]) -> dict[int, list[str]]:
@@ -97,11 +103,6 @@ def _shared(connection: Connection, project_ids: Collection[int]) -> dict[int, l
     for project_id, recipient in _read(connection, _SHARED, _channel.project_id, project_ids):
         found[project_id].append(recipient)
     return found
-
-
-def _named(connection: Connection, channel_ids: Collection[int]) -> dict[int, Recipient]:
-    rows = _read(connection, _USABLE, _channel.id, channel_ids)
-    return {recipient.channel_id: recipient for _, recipient in rows}
 
 
 def _read(

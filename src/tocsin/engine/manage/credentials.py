@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import string
 import uuid
 from collections.abc import Callable, Mapping
 
-BASE62 = string.ascii_letters + string.digits
+from tocsin.engine.uid import base62
+
 PREFIX_LENGTH = 12
 DIALECTS = ("tocsin", "cronping", "anethoth", "cronbeats", "cronheart", "cronpeek")
-
-
-def base62(length: int) -> str:
-    """Random text; 5.95 bits a character."""
-    return "".join(secrets.choice(BASE62) for _ in range(length))
 
 
 _KEYS: Mapping[str, Callable[[], str]] = {
