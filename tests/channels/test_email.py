@@ -92,6 +92,17 @@ async def test_a_name_cannot_add_headers(ending: str) -> None:
     assert b"\nbcc:" not in mail.raw.lower()
 
 
+@pytest.mark.parametrize(
+    "text", ["q?Backup=0D=0ABcc:_eve@example.com=0D=0A=0D=0Ax", "b?DQpCY2M6IGVAeC55", "q?x"]
+)
+async def test_a_name_that_pretends_to_be_encoded_is_not_decoded(text: str) -> None:
+    mail = await mail_of(named(f"=?utf-8?{text}?="))
+    assert mail.message["Bcc"] is None
+    assert mail.message["Subject"] == f"= ?utf-8?{text}?= is down"
+    assert f"=?utf-8?{text}?= is down." in mail.part("plain")
+    assert b"\nbcc:" not in mail.raw.lower()
+
+
 async def test_a_name_cannot_add_markup() -> None:
     page = (await mail_of(named("<script>alert(1)</script>&"))).part("html")
     assert "<script" not in page

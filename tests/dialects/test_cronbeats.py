@@ -469,6 +469,11 @@ async def test_an_address_or_method_that_is_not_there(
     )
 
 
+async def test_a_method_that_an_address_does_not_take_is_told_which_it_takes(beats: Caller) -> None:
+    for path, methods in ((JOBS, "POST, GET"), (f"{JOBS}/bulk/pause", "POST")):
+        assert (await beats.ask("PUT", path)).headers["allow"] == methods
+
+
 async def test_both_limits_are_in_the_headers_of_every_answer_to_a_known_key(
     faces: Faces, beats: Caller
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Iterator
@@ -187,14 +188,56 @@ async def test_the_mask_of_a_secret_that_is_not_there_is_no_secret(faces: Faces,
     assert "secret" not in config
 
 
+async def make_channel(faces: Faces, beats: Caller, config: dict[str, Any], *, verified: bool) -> None:
+    """A channel of the project that another dialect made."""
+    manage = faces.office.manage
+    actor = await manage.authenticate(beats.headers["x-api-key"], "cronbeats")
+    await manage.create_channel(actor, "telegram", "elsewhere", config, verified=verified)
+
+
 async def test_an_integration_is_the_projects_oldest_channel_of_its_kind(faces: Faces, beats: Caller) -> None:
-    native = await faces.caller("tocsin")
-    for label in ("first", "second"):
-        body = {"kind": "telegram", "label": label, "config": {"bot_token": "1:A", "chat_id": f"@{label}"}}
-        assert (await native.post("/api/tocsin/v1/channels", body)).status_code == 201
+    for name in ("first", "second"):
+        await make_channel(faces, beats, {"bot_token": "1:A", "chat_id": f"@{name}"}, verified=True)
     shown = (await beats.get(HERE)).json()["data"]["telegram"]
     assert shown == {"is_enabled": True, "bot_token": "***", "chat_id": "@first"}
     assert (await put(beats, "telegram", chat_id=""))["chat_id"] == "@second"
+
+
+async def test_a_channel_that_gets_no_alerts_yet_is_no_integration(faces: Faces, beats: Caller) -> None:
+    await make_channel(faces, beats, {"bot_token": "1:A", "chat_id": "@unverified"}, verified=False)
+    assert (await beats.get(HERE)).json()["data"]["telegram"] == CLEARED["telegram"]
+    assert (await beats.post(f"{HERE}/telegram/test")).status_code == 400
+    assert await put(beats, "telegram", **TELEGRAM) == MASKED["telegram"]
+    native = await faces.caller("tocsin")
+    known = (await native.get("/api/tocsin/v1/channels")).json()["channels"]
+    assert [(one["config"]["chat_id"], bool(one["verified_at"])) for one in known] == [
+        ("@unverified", False),
+        ("123456789", True),
+    ]
+
+
+async def test_the_servers_own_bot_reads_null_and_null_sent_back_keeps_it(
+    faces: Faces, beats: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faces.office.manage._tools.kinds["telegram"], "_own_token", "1:own")
+    await make_channel(faces, beats, {"chat_id": "@first"}, verified=True)
+    shown = {"is_enabled": True, "bot_token": None, "chat_id": "@first"}
+    assert (await beats.get(HERE)).json()["data"]["telegram"] == shown
+    assert await put(beats, "telegram", **shown) == shown
+    assert await put(beats, "telegram", **{**shown, "chat_id": "@second"}) == {**shown, "chat_id": "@second"}
+    assert await put(beats, "telegram", **{**shown, "chat_id": None}) == CLEARED["telegram"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_first_configurations_that_come_at_once_make_one_channel(
+    faces: Faces, beats: Caller, kind: str
+) -> None:
+    answers = await asyncio.gather(
+        *(beats.ask("PUT", f"{HERE}/{kind}", SAMPLES[kind]) for _ in range(5)),
+        beats.ask("PUT", f"{HERE}/{kind}", {**SAMPLES[kind], "is_enabled": False}),
+    )
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(await stored(faces, beats)) == 1
 
 
 async def test_alert_rules(faces: Faces, beats: Caller) -> None:

@@ -284,3 +284,18 @@ def test_pings_of_monitors_that_were_made_elsewhere_are_signals_too(server: Serv
         ("log", None),
         ("success", None),
     ]
+
+
+def test_who_pages_signals_by_their_total_comes_to_an_end_where_old_ones_were_pruned(server: Server) -> None:
+    beats = Beats(server)
+    job = beats.create()
+    for _ in range(5):
+        server.client.post(job["ping_url"])
+    newest = [each["id"] for each in beats.signals(job)["signals"]]
+    assert server.change("DELETE FROM ping WHERE monitor_id = ? AND id <= ?", job["id"], newest[3]) == 2
+    seen: list[int] = []
+    for page in (1, 2):
+        listed = beats.signals(job, page=page, per_page=2)
+        seen += [each["id"] for each in listed["signals"]]
+    assert seen == newest[:3]
+    assert listed["pagination"] == {"page": 2, "per_page": 2, "total": 3, "total_pages": 2}

@@ -551,6 +551,25 @@ def test_only_verified_channels_are_told_fanned_out_or_named(serve: Serve) -> No
     assert requests[1].headers["x-webhook-signature"] == sign(requests[1].body, SECRET)
 
 
+def test_a_channel_that_was_switched_off_says_so_and_its_next_test_brings_it_back(serve: Serve) -> None:
+    with HttpReceiver() as receiver:
+        server = serve()
+        heart = Heart(server)
+        path = f"{CHANNELS}/{heart.channel(receiver.url)['id']}"
+        assert heart.ask("POST", f"{path}/test")["newly_verified"] is True
+        receiver.script(404)
+        for number in (1, 2, 3):
+            heart.fail(name=f"refused {number}")
+        server.wait_until(lambda: not heart.ask("GET", path)["verified"], "the channel is switched off")
+        heart.fail(name="told nobody")
+        receiver.script(200)
+        test = heart.ask("POST", f"{path}/test")
+        assert (test["newly_verified"], test["channel"]["verified"]) == (True, True)
+        heart.fail(name="told again")
+        requests = receiver.wait_for(6)
+    assert downs(requests)[3:] == ["told again"]
+
+
 def test_a_mail_channel_is_told_once_its_owner_followed_the_link(serve: Serve) -> None:
     with SmtpReceiver() as mailbox:
         server = serve(smtp_url=mailbox.url)

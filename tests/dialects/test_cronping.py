@@ -668,7 +668,7 @@ async def test_what_others_made_is_shown_changed_paused_and_deleted(faces: Faces
     )
     assert (words["emailAlertsEnabled"], words["pingUrl"]) == (True, made["ping_url"])
 
-    await change(ping, words, graceSeconds=11, emailAlertsEnabled=True, scheduleType="cron")
+    await change(ping, words, **{**words, "graceSeconds": 11, "intervalSeconds": 0})
     after = (await native.get(f"{NATIVE}/monitors/{made['id']}")).json()
     assert (after["grace_seconds"], after["longest_run_seconds"]) == (11, 7)
     assert (after["schedule_kind"], after["mail"]) == ("simple", "ops@example.com")

@@ -23,17 +23,16 @@ def section(name: str) -> str:
     return re.split(r"^### ", TABLE.partition(f"### {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
-def tests_in(file: str) -> set[str]:
+def functions_of(file: str) -> set[str]:
     tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def test_every_row_names_a_test_that_is_there() -> None:
     rows = [match.groupdict() for match in ROW.finditer(TABLE)]
-    assert len(rows) == len([line for line in TABLE.splitlines() if line.startswith("| ")]) - TABLE.count(
-        "| what | test |"
-    )
-    assert [row for row in rows if row["test"] not in tests_in(row["file"])] == []
+    lines = [line for line in TABLE.splitlines() if line.startswith("| ") and line != "| what | test |"]
+    assert len(rows) == len(lines) > 150
+    assert [row for row in rows if row["test"] not in functions_of(row["file"])] == []
 
 
 @pytest.mark.parametrize("name", VENDORS)

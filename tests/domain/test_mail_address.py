@@ -21,7 +21,17 @@ def test_an_address_is_kept_with_a_plain_domain(given: str, expected: str) -> No
 
 
 @pytest.mark.parametrize(
-    "given", ["", "you", "a@b@c", "a b@c.example", "a@c.example\r\nBcc: x@y.example", "@c"]
+    "given",
+    [
+        "",
+        "you",
+        "a@b@c",
+        "a b@c.example",
+        "a@c.example\r\nBcc: x@y.example",
+        "@c",
+        "=?utf-8?q?a=0D=0Ab?=@c.example",
+        "=?utf-8?b?cm9vdA==?=@c.example",
+    ],
 )
 def test_what_is_no_address_is_none(given: str) -> None:
     assert normal_address(given) is None

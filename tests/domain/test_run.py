@@ -315,10 +315,23 @@ def test_a_new_longest_run_time_counts_for_open_runs_but_none_is_over_at_once() 
     job.start(500, "b")
     job.policy = hourly(longest_run_seconds=300)
     job.state = reschedule(job.policy, job.state, at(600))
-    assert job.state.runs == (Run("a", at(100), None), Run("b", at(500), at(800)))
+    assert job.state.runs == (Run("a", at(100), at(900)), Run("b", at(500), at(800)))
     job.policy = hourly()
     job.state = reschedule(job.policy, job.state, at(700))
     assert [run.limit_at for run in job.state.runs] == [None, None]
+
+
+def test_a_run_that_hangs_is_told_of_though_its_limit_was_shortened_meanwhile() -> None:
+    job = Story(hourly(longest_run_seconds=1000))
+    job.start(100)
+    job.policy = hourly(longest_run_seconds=60)
+    job.state = reschedule(job.policy, job.state, at(600))
+    job.look(660)
+    assert job.flips == []
+    job.look(661)
+    assert job.flips == ["660 new-down overran"]
+    job.state = reschedule(job.policy, job.state, at(700))
+    assert job.state.runs == (Run(None, at(100), None),)
 
 
 # Own deafness (promise 6)

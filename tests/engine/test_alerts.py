@@ -129,6 +129,17 @@ async def test_a_recovery_is_told_where_its_down_was_told(outbox: Outbox) -> Non
     assert (told.facts.since_at, told.facts.previous_status) == (AT, "down")
 
 
+async def test_a_recovery_is_told_where_its_down_was_whoever_is_told_by_now(outbox: Outbox) -> None:
+    old, new, gone = await outbox.channel(), await outbox.channel(), await outbox.channel()
+    job, other = await outbox.monitor(channel_ids=f"[{old},{gone}]"), await outbox.monitor()
+    await outbox.flip(down(job, AT), down(other, AT), now=AT)
+    await outbox.set(tables.monitor, "id", job, channel_ids=f"[{new}]")
+    await outbox.set(tables.channel, "id", gone, enabled=False)
+    await outbox.flip(up(job, LATER), down(job, LATER + 1), up(other, LATER), now=LATER)
+    later = [note for note in await outbox.notes() if note.monitor_id == job and note.facts.at >= LATER]
+    assert [(note.facts.event, note.channel_id) for note in later] == [(Event.UP, old), (Event.DOWN, new)]
+
+
 @pytest.mark.promise(5)
 async def test_a_late_ping_tells_the_down_and_then_the_recovery(outbox: Outbox) -> None:
     await outbox.channel()

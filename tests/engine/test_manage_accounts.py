@@ -84,6 +84,8 @@ async def test_the_same_address_may_be_in_two_dialects(hosted: Office) -> None:
 
 async def test_an_existing_address_gets_a_link_and_never_a_key(hosted: Office) -> None:
     first = await hosted.manage.create_account("me@example.com", "cronpeek", from_loopback=False)
+    await hosted.manage.settle()
+    await hosted.manage.confirm(hosted.letters[-1].link)
     assert await refused(hosted, "me@example.com") is Code.CONFLICT
     letter = hosted.letters[-1]
     assert (letter.to, await hosted.manage.link_purpose(letter.link)) == ("me@example.com", "recover")
@@ -94,6 +96,17 @@ async def test_an_existing_address_gets_a_link_and_never_a_key(hosted: Office) -
     assert new.project_id == old.project_id
     with pytest.raises(TocsinError):
         await hosted.manage.recover(letter.link)
+
+
+async def test_who_signed_up_with_a_strangers_address_is_out_once_its_owner_comes(hosted: Office) -> None:
+    thief = await hosted.manage.create_account("victim@example.com", "cronpeek", from_loopback=False)
+    assert (await hosted.manage.authenticate(thief.raw, "cronpeek")).owner_email == "victim@example.com"
+    assert await refused(hosted, "victim@example.com") is Code.CONFLICT
+    own = await hosted.manage.recover(hosted.letters[-1].link)
+    assert (await hosted.manage.authenticate(own.raw, "cronpeek")).owner_email == "victim@example.com"
+    with pytest.raises(TocsinError) as caught:
+        await hosted.manage.authenticate(thief.raw, "cronpeek")
+    assert caught.value.code is Code.UNAUTHENTICATED
 
 
 async def test_a_mail_box_is_not_filled(hosted: Office) -> None:

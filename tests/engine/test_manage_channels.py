@@ -85,6 +85,35 @@ async def test_every_address_of_a_mail_channel_is_asked_in_its_turn(office: Offi
     assert (await office.manage.channel(actor, channel.uid)).verified_at is not None
 
 
+async def test_a_letter_that_is_not_repeated_is_no_consent(office: Office, actor: Actor) -> None:
+    channel = await made(office, actor, kind="email", config={"to": ["me@example.com", "victim@example.com"]})
+    await office.manage.settle()
+    office.hands.pass_(299)
+    await office.manage.confirm(office.letters[0].link)
+    office.hands.pass_(2)
+    with pytest.raises(TocsinError):
+        await office.manage.test_channel(actor, channel.uid)
+    await office.manage.settle()
+    assert [letter.to.partition("@")[0] for letter in office.letters] == ["me", "victim", "me"]
+    await office.manage.confirm(office.letters[-1].link)
+    assert (await office.manage.channel(actor, channel.uid)).verified_at is None
+    await office.manage.confirm(office.letters[1].link)
+    assert (await office.manage.channel(actor, channel.uid)).verified_at is not None
+
+
+async def test_many_channels_do_not_fill_a_strangers_mailbox(office: Office, actor: Actor) -> None:
+    for number in range(7):
+        to = ["victim@example.com", f"{number}@example.com"]
+        await made(office, actor, kind="email", config={"to": to})
+    await made(office, actor, kind="email", config={"to": ["other@example.com"]})
+    await office.manage.settle()
+    assert [letter.to for letter in office.letters] == ["victim@example.com"] * 5 + ["other@example.com"]
+    office.hands.pass_(301)
+    await made(office, actor, kind="email", config={"to": ["Victim@example.com"]})
+    await office.manage.settle()
+    assert len(office.letters) == 7
+
+
 async def test_a_link_verifies_no_address_that_was_typed_later(office: Office, actor: Actor) -> None:
     channel = await made(office, actor, kind="email", config={"to": ["a@example.com"]})
     await office.manage.settle()

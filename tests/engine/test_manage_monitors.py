@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import replace
 from typing import Any
@@ -420,6 +421,16 @@ async def test_a_new_token_makes_the_old_one_unknown(office: Office, actor: Acto
     assert await office.manage.monitor(actor, before.id) == after
     with pytest.raises(TocsinError):
         await office.manage.monitor(actor, MonitorRef.of_token(before.token, "tocsin"))
+
+
+async def test_of_two_who_replace_the_same_token_one_is_refused(office: Office, actor: Actor) -> None:
+    before = await office.monitor(actor)
+    at_once = (office.manage.rotate_token(actor, before.id, present=before.token) for _ in range(2))
+    after, refused = await asyncio.gather(*at_once, return_exceptions=True)
+    assert isinstance(after, Monitor)
+    assert isinstance(refused, TocsinError)
+    assert refused.code is Code.NOT_FOUND
+    assert (await office.manage.monitor(actor, before.id)).token == after.token
 
 
 async def test_the_plan_forbids_short_intervals_and_kinds_it_does_not_have(office: Office) -> None:

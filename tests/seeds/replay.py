@@ -140,8 +140,9 @@ class Page:
 
     def left(self) -> list[str]:
         """Samples that were not tried, and endpoints of the page that nothing asked for."""
-        untried = [f"{one.kind} in line {one.line}" for one in self._samples.values()]
-        untried = [text for text, line in zip(untried, self._samples, strict=True) if line not in self._taken]
+        untried = [
+            f"{one.kind} in line {line}" for line, one in self._samples.items() if line not in self._taken
+        ]
         unasked = [
             f"{one.method} {one.path}"
             for one in endpoints(self._seed)

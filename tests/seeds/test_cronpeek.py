@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from tests.seeds.shape import Expected
 HOST = "https://cronpeek.web.app"
 KEY, TOKENS = "cpk_your_key_here", ("YOUR_PING_TOKEN", "YOUR_TOKEN", "abc123def456...")
 MONITOR = "a1b2c3d4e5f67890"
+NODE = (267, 296)
 OWN = {"monitorId", "pingUrl", "lastPing", "pingCount"}
 
 
@@ -28,9 +32,22 @@ def page(serve: Serve, tmp_path: Path) -> Page:
 def test_every_sample_of_the_page_works(page: Page) -> None:
     quick_start(page)
     reference(page)
-    examples(page)
+    examples(page, crontab, bash, python, celery, github_actions, kubernetes)
+    ran = {path.name for path in page.folder.rglob("*.ran")}
+    assert ran == {"backup.sh.ran", "process-data.sh.ran", "app-backup.sh.ran", "process.sh.ran", "etl.ran"}
     limit(page)
-    assert page.left() == []
+    assert page.left() == [f"code in line {line}" for line in NODE]
+
+
+@pytest.mark.skipif(
+    shutil.which("node") is None and "CI" not in os.environ, reason="there is no Node.js here"
+)
+def test_every_sample_of_node_works(page: Page) -> None:
+    page.known[KEY] = page.curl(15, 201).json()["apiKey"]
+    created = page.curl(23, 201).json()
+    learn(page, created["pingUrl"], created["monitorId"])
+    examples(page, node, lambda_)
+    assert not {f"code in line {line}" for line in NODE} & {*page.left()}
 
 
 def quick_start(page: Page) -> None:
@@ -59,18 +76,16 @@ def reference(page: Page) -> None:
     page.curl(238, 200, Expected(page.value(242), {"timestamp"}))
 
 
-def examples(page: Page) -> None:
-    """Each of the code samples pings once, and runs the job that it is about."""
+def examples(page: Page, *runs: Callable[[Page], None]) -> None:
+    """Each of the code samples pings once, after the job that it is about."""
     page.known["/usr/local/bin/backup.sh"] = str(page.stub("backup.sh"))
     page.known["/usr/local/bin/process-data.sh"] = str(page.stub("process-data.sh"))
     page.known["/app/backup.sh"] = str(page.stub("app-backup.sh"))
     page.stub("scripts/process.sh")
-    for run in (crontab, bash, node, python, lambda_, celery, github_actions, kubernetes):
+    for run in runs:
         before = pings(page)
         run(page)
         assert pings(page) == before + 1, run.__name__
-    ran = {path.name for path in page.folder.rglob("*.ran")}
-    assert ran == {"backup.sh.ran", "process-data.sh.ran", "app-backup.sh.ran", "process.sh.ran", "etl.ran"}
 
 
 def crontab(page: Page) -> None:
@@ -87,7 +102,7 @@ def bash(page: Page) -> None:
 def node(page: Page) -> None:
     certificate = Certificate("127.0.0.1")
     with with_tls(page.server.port, certificate) as https:
-        page.node(over(https, page, page.text(267, "code")), certificate)
+        page.node(over(https, page, page.text(NODE[0], "code")), certificate)
 
 
 def python(page: Page) -> None:
@@ -99,7 +114,7 @@ def python(page: Page) -> None:
 def lambda_(page: Page) -> None:
     certificate = Certificate("127.0.0.1")
     with with_tls(page.server.port, certificate) as https:
-        (page.folder / "index.cjs").write_text(over(https, page, page.text(296, "code")))
+        (page.folder / "index.cjs").write_text(over(https, page, page.text(NODE[1], "code")))
         called = (
             "globalThis.doWork = async () => 1; const done = await require('./index.cjs').handler({});"
             "if (done.statusCode !== 200) throw new Error(done);"

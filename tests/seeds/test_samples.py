@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from tests.seeds.replay import Page
 from tests.seeds.samples import SEEDS, Sample, endpoints, samples
 from tests.seeds.shape import Expected
+from tests.server import Server
 
 # Counted by hand in the pages.
 COUNTS = {
-    "cronbeats": {"curl": 10, "json": 6, "headers": 3},
+    "cronbeats": {"curl": 11, "json": 6, "headers": 3},
     "cronheart": {"curl": 2, "json": 5, "inline": 1},
     "cronpeek": {"curl": 13, "json": 8, "code": 7, "crontab": 1},
     "cronping-anethoth": {"curl": 6, "json": 2, "headers": 1},
@@ -29,8 +33,9 @@ def test_each_seed_has_its_samples(seed: str) -> None:
 def test_every_curl_and_every_brace_of_a_page_is_in_a_sample(seed: str) -> None:
     text = SEEDS[seed].read_text(encoding="utf-8")
     found = samples(seed)
-    for mark in ("curl ", '{"', "https.get("):
-        assert text.count(mark) == sum(sample.text.count(mark) for sample in found), mark
+    for mark in (r"curl [-\"h]", r"\{\s*\"", r"https\.get\(", r"requests\.get\(", r"\$\{\{", r"^X-"):
+        inside = sum(len(re.findall(mark, sample.text, re.MULTILINE)) for sample in found)
+        assert len(re.findall(mark, text, re.MULTILINE)) == inside, mark
 
 
 def at(seed: str, line: int) -> Sample:
@@ -52,6 +57,15 @@ def test_endpoints_are_read_from_words() -> None:
     [status] = [one for one in endpoints("cronpeek") if one.path.endswith("/status")]
     assert status.pattern.fullmatch("/api/v1/monitors/0123/status")
     assert not status.pattern.fullmatch("/api/v1/monitors/0123/4567/status")
+
+
+def test_what_is_left_out_is_told(server: Server, tmp_path: Path) -> None:
+    page = Page("cronheart", server, tmp_path, {})
+    page.value(38)
+    page.ask("GET", "/api/v1/channels", 401)
+    left = page.left()
+    assert {"curl in line 7", "json in line 49", "GET /api/v1/monitors/{uuid}"} <= {*left}
+    assert not {"json in line 38", "GET /api/v1/channels"} & {*left}
 
 
 SAMPLE = {"id": "a", "at": "2026-03-28T02:00:12.000Z", "items": [{"count": 47, "none": None}]}

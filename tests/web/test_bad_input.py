@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 from collections.abc import Iterator
+from itertools import product
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -256,11 +257,13 @@ class Pinged(NamedTuple):
     server: Server
     paths: dict[str, str]
 
-    def ask(self, method: str, target: str) -> tuple[int, dict[str, str], bytes]:
+    def ask(self, method: str, target: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """The answer to exactly this address: status, headers, body."""
         line = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=10)
         with contextlib.closing(line):
             line.putrequest(method, target, skip_accept_encoding=True)
+            for name, value in headers.items():
+                line.putheader(name.replace("_", "-"), value)
             line.endheaders()
             answer = line.getresponse()
             return answer.status, {name.lower(): text for name, text in answer.getheaders()}, answer.read()
@@ -319,6 +322,16 @@ def test_a_token_that_nobody_has_is_told_so_in_the_words_of_its_path(pinged: Pin
             assert tongue.error <= json.loads(answer[2]).keys(), (target, answer)
             assert 400 <= answer[0] < 500, (target, answer)
     assert pinged.stored() == before
+
+
+@EVERY
+def test_keys_mean_nothing_where_jobs_ping(pinged: Pinged, tongue: Tongue) -> None:
+    """Neither a wrong one nor another dialect's: the token alone is the credential."""
+    bearers, others = ("ch_wrong", "cmk_wrong", "tsn_wrong", "x" * 5_000), ("cpk_wrong", "cb_wrong", "")
+    for bearer, other in product(bearers, others):
+        headers = {"Authorization": f"Bearer {bearer}", "X_Api_Key": other}
+        status, answered, _ = pinged.ask("GET", pinged.paths[tongue.name], **headers)
+        assert (status, answered["cache-control"]) == (200, "no-store")
 
 
 @EVERY

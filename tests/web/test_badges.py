@@ -43,6 +43,12 @@ async def test_a_badge_shows_name_and_status_to_anybody(faces: Faces, native: Ca
     assert (await faces.nobody.get(f"/tocsin{path}")).status_code == 200
 
 
+async def test_a_name_that_xml_cannot_hold_is_drawn_all_the_same(faces: Faces, native: Caller) -> None:
+    made = (await native.post(NATIVE, {"name": "a\ufffe\uffffb"})).json()
+    answer = await faces.nobody.get(made["badge_url"].removeprefix("http://tocsin"))
+    assert words(answer.text) == "a\ufffd\ufffdb: new"
+
+
 async def test_a_deleted_or_unknown_badge_is_a_404_that_can_be_drawn(faces: Faces, native: Caller) -> None:
     made = (await native.post(NATIVE, {"name": "x" * 200})).json()
     path = made["badge_url"].removeprefix("http://tocsin")

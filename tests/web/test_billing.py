@@ -282,6 +282,8 @@ async def test_a_signature_of_no_ascii_is_a_400(faces: Faces) -> None:
         b"nonsense",
         b"{}",
         b'{"id": "evt_1", "type": 7, "created": 1, "data": {"object": {}}}',
+        b'{"id": "evt_1", "type": "customer.created", "created": 1000000000000, "data": {"object": {}}}',
+        b'{"id": "evt_1", "type": "customer.created", "created": -1, "data": {"object": {}}}',
         b'{"id": "evt_1", "type": "checkout.session.completed", "created": 1, "data": {"object": {}}}',
         b'{"id": "evt_1", "type": "customer.subscription.deleted", "created": 1, "data": {"object": []}}',
     ],

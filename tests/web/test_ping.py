@@ -110,6 +110,15 @@ def test_a_plan_may_limit_the_pings_of_a_token_and_of_a_sender() -> None:
     assert ask(one, b"/ping/AbCdEfGhAbCdEfGhAbCdEfGh").startswith(b"HTTP/1.1 404 ")
 
 
+def test_no_path_leads_around_the_limit_of_a_token() -> None:
+    config = PingConfig(limits={"cronheart": PingLimits(1, None)})
+    one = PingLane(Intake(), discover(), config, Rates(), lambda: 0)  # type: ignore[arg-type]
+    uuid = b"0ab1c2d3-0000-4000-8000-abcdefabcdef"
+    paths = [b"/ping/", b"/cronheart/ping/", b"/anethoth/ping/", b"/api/v1/ping/", b"/tocsin/ping/"]
+    statuses = [ask(one, path + uuid).split()[1] for path in paths]
+    assert statuses == [b"404", b"429", b"429", b"429", b"429"]
+
+
 def test_a_token_that_is_no_token_is_not_even_looked_up() -> None:
     intake = Intake()
     for token in (b"", b"a" * 65):

@@ -78,3 +78,10 @@ def test_backticks_become_code_and_nothing_becomes_markup() -> None:
 async def test_the_page_shows_no_backticks(faces: Faces) -> None:
     page = await faces.nobody.get("/api/tocsin/v1/docs")
     assert "`" not in page.text
+
+
+@pytest.mark.parametrize("base", BASES.values(), ids=BASES)
+async def test_another_method_is_told_the_one_that_there_is(faces: Faces, base: str) -> None:
+    for page in ("openapi.json", "docs", "postman.json"):
+        answer = await faces.nobody.post(f"{base}/{page}")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")

@@ -94,7 +94,8 @@ class Email:
         message = EmailMessage(policy=WIRE)
         message["From"] = self._mail_from
         message["To"] = ", ".join(recipients)
-        message["Subject"] = shorten(one_line(subject), _SUBJECT_LONGEST)
+        # What looks like an encoded word (RFC 2047) would be decoded when it is set, line breaks and all.
+        message["Subject"] = shorten(one_line(subject).replace("=?", "= ?"), _SUBJECT_LONGEST)
         message["Date"] = formatdate(localtime=False)
         message["Auto-Submitted"] = "auto-generated"  # no holiday replies
         message.set_content(text, cte="quoted-printable")

@@ -11,7 +11,10 @@ for _name in ("local", "localhost", "test"):
 
 
 def normal_address(text: str) -> str | None:
-    """The address with its domain in lower case and ASCII, or None where it is none."""
+    """The address with its domain in lower case and ASCII, or None where it is none, or is made to be read as
+    another (RFC 2047)."""
+    if "=?" in text:
+        return None
     try:
         checked = email_validator.validate_email(
             text, check_deliverability=False, allow_smtputf8=False, globally_deliverable=False

@@ -45,18 +45,19 @@ def ended_too_soon(policy: Policy, duration_ms: int | None) -> bool:
 
 
 def relimit(policy: Policy, runs: Runs, at: int) -> Runs:
-    """Open runs under a new longest run time; one that would be over already is left without a limit."""
-    length = policy.longest_run_seconds
-    if length is None:
+    """Open runs under a new longest run time. One that would be over already has it from now, unless nobody
+    watched it any more: a change alone neither raises an alarm nor puts one off for ever."""
+    if policy.longest_run_seconds is None:
         return tuple(Run(run.id, run.started_at, None) for run in runs)
-    limited = ((run, run.started_at + length * SECOND) for run in runs)
-    return tuple(
-        Run(run.id, run.started_at, limit_at if limit_at > at else None) for run, limit_at in limited
-    )
+    length = policy.longest_run_seconds * SECOND
+    return tuple(Run(run.id, run.started_at, _new_limit(run, length, at)) for run in runs)
 
 
-def _is_watched_alone(run: Run) -> bool:
-    return run.id is None and run.limit_at is not None
+def _new_limit(run: Run, length: int, at: int) -> int | None:
+    limit_at = run.started_at + length
+    if limit_at > at:
+        return limit_at
+    return None if run.limit_at is None else at + length
 
 
 def swap(runs: Runs, old: Run, new: Run) -> Runs:

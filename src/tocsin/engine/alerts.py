@@ -5,7 +5,7 @@ Everything here is called inside the transaction of what it tells of (promise 3)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
@@ -25,6 +25,7 @@ from tocsin.store import notifications
 from tocsin.store.alerts import Watched
 from tocsin.store.channels import ChannelRow
 from tocsin.store.notifications import Delivery, Draft, Told
+from tocsin.store.routing import Recipient, find_usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,7 @@ def _announce(
     behind = {change.monitor_id for change, _ in announced if _was_heard_after(change)}
     monitor_ids = {change.monitor_id for change, _ in announced}
     audience = read_audience(connection, monitor_ids, voice.machine_kinds, with_pings=behind)
+    former = _former(connection, audience, told)
     drafts: list[Draft] = []
     for change, flip_id in announced:
         flip = change.flip
@@ -208,7 +210,9 @@ def _announce(
         before = told.get(change.monitor_id, _Told(None, {}))
         held = is_snoozed(change.state, flip.at)
         facts = _flip_facts(audience, change, before.at, voice)
-        written = _drafts(audience, change, facts, voice, flip_id=flip_id, held=held)
+        # Who was told of the down hears of its end, though others may be told by now.
+        also = [former[each] for each in before.channels if each in former] if flip.new is Status.UP else []
+        written = _drafts(audience, change, facts, voice, flip_id=flip_id, held=held, also=also)
         if flip.new is Status.UP:
             written = [draft for draft in written if _knows_of_down(before, draft)]
         else:
@@ -216,6 +220,15 @@ def _announce(
             told[change.monitor_id] = _Told(flip.at, {draft.channel_id: status for draft in written})
         drafts += written
     _write(connection, drafts, now)
+
+
+def _former(connection: Connection, audience: Audience, told: Mapping[int, _Told]) -> dict[int, Recipient]:
+    """Channels that were told of a monitor's down and are not among its recipients any more."""
+    found: set[int] = set()
+    for monitor_id, before in told.items():
+        present = {one.channel_id for one in audience.recipients.get(monitor_id, ())}
+        found.update(before.channels.keys() - present)
+    return find_usable(connection, found)
 
 
 def _knows_of_down(told: _Told, draft: Draft) -> bool:
@@ -294,6 +307,7 @@ def _drafts(
     *,
     flip_id: int | None = None,
     held: bool = False,
+    also: Sequence[Recipient] = (),
 ) -> list[Draft]:
     terse = replace(facts, pings=()) if facts.pings else facts
     return [
@@ -305,7 +319,7 @@ def _drafts(
             flip_id,
             held,
         )
-        for channel in audience.recipients[one.monitor_id]
+        for channel in dict.fromkeys([*audience.recipients[one.monitor_id], *also])
     ]
 
 

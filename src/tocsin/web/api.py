@@ -80,7 +80,7 @@ def assemble(
 
     Starlette serves what FastAPI describes (openapi.py): a request costs a third of what it costs there.
     """
-    face = _Face(dialect, services, operations)
+    face = _Face(dialect, services, operations, more)
     routes = [Route(each.path, face.endpoint(each), methods=[each.method]) for each in operations]
     app = Starlette(
         routes=[*routes, *more],
@@ -93,10 +93,15 @@ def assemble(
 class _Face:
     """The dialect's manners around each handler."""
 
-    def __init__(self, dialect: Dialect, services: Services, operations: Sequence[Operation]) -> None:
+    def __init__(
+        self, dialect: Dialect, services: Services, operations: Sequence[Operation], more: Sequence[Route]
+    ) -> None:
         self._dialect = dialect
         self._services = services
         self._methods = [(compile_path(operation.path)[0], operation.method) for operation in operations]
+        self._methods += [
+            (route.path_regex, method) for route in more for method in sorted(route.methods or ())
+        ]
 
     def endpoint(self, operation: Operation) -> Endpoint:
         """The handler with all its refusals in the dialect's shape."""
@@ -122,7 +127,8 @@ class _Face:
         response = self._refuse(Trouble(status, _TEXTS.get(status, BROKEN.message)))
         if status == 405:
             path = request.scope["path"]
-            response.headers["Allow"] = ", ".join(m for pattern, m in self._methods if pattern.match(path))
+            methods = dict.fromkeys(method for pattern, method in self._methods if pattern.match(path))
+            response.headers["Allow"] = ", ".join(methods)
         try:
             await self._admit(request)
         except TocsinError:

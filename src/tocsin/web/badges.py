@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from markupsafe import escape
@@ -19,6 +20,8 @@ COLOURS = {"up": "#2e7d4f", "late": "#a86500", "down": "#c0392b"}  # by the stor
 OTHER = "#6b7280"
 LETTER, PADDING = 7, 10  # how wide the text is, about; `textLength` makes it so
 LONGEST_NAME = 40
+# XML has no place for these two, not even escaped: a badge with one is drawn nowhere.
+_UNDRAWABLE = re.compile("[\ufffe\uffff]")
 # A page that shows it may be cached by others: for as long as a minute's interval lets it be true.
 _HEADERS = {"Cache-Control": "no-cache, max-age=0"}
 _SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" \
@@ -52,7 +55,9 @@ def badge_route(services: Services, dialects: Sequence[Dialect]) -> Route:
 
 
 def _drawn(name: str, word: str, colour: str, status: int) -> Response:
-    shown = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    shown = _UNDRAWABLE.sub("\N{REPLACEMENT CHARACTER}", name)
+    if len(shown) > LONGEST_NAME:
+        shown = shown[: LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
     left, right = (len(text) * LETTER + PADDING for text in (shown, word))
     content = _SVG.format(
         width=left + right,

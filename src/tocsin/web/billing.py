@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from tocsin.engine.manage import Manage
 from tocsin.engine.manage.subscriptions import Purchase
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stripe import StripeClient
 
 SECOND = 1_000_000
+LATEST_SECOND = 253_402_300_799  # the end of the year 9999
 CALLS_AT_ONCE = 2
 _PAID = ("paid", "no_payment_required")
 # A mark of our own in what Stripe keeps: other things may be sold through the same account.
@@ -151,7 +152,7 @@ class _Subscribed(BaseModel):
 
     subscription: str | None = None
     payment_status: str
-    created: int
+    created: int = Field(ge=0, le=LATEST_SECOND)
     metadata: dict[str, str] | None = None
 
 
@@ -167,7 +168,7 @@ class _Data(BaseModel):
 class _Event(BaseModel):
     id: str
     type: str
-    created: int
+    created: int = Field(ge=0, le=LATEST_SECOND)
     data: _Data
 
 

@@ -170,7 +170,9 @@ class PingLane:
 
     def _must_wait(self, signal: Signal, target: Target) -> int:
         """For how many seconds a token, or a sender, must be quiet; 0 where it need not."""
-        limits = self._limits.get(self._speaker(target))
+        # The shape first: a token of a limited dialect may come by the path of another.
+        shaped = self._shaped(target.token)
+        limits = self._limits.get(shaped or "") or self._limits.get(self._speaker(target))
         if limits is None:
             return 0
         callers = (
@@ -185,13 +187,15 @@ class PingLane:
         return 0
 
     def _speaker(self, target: Target) -> str:
-        if target.dialect is not None:
-            return target.dialect
+        return target.dialect or self._shaped(target.token) or next(iter(self._dialects))
+
+    def _shaped(self, token: str) -> str | None:
+        """The dialect whose tokens look like this one."""
         for dialect in self._dialects.values():
             shape = dialect.pings.token_shape
-            if shape is not None and shape.fullmatch(target.token):
+            if shape is not None and shape.fullmatch(token):
                 return dialect.name
-        return next(iter(self._dialects))
+        return None
 
 
 def render(reply: Reply, method: str, extra: bytes = b"") -> bytes:

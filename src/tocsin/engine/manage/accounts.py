@@ -14,7 +14,7 @@ from tocsin.engine.manage.credentials import digest, new_secret
 from tocsin.engine.manage.desk import not_found, sound
 from tocsin.engine.manage.form import Form
 from tocsin.engine.manage.issue import PLACEHOLDER, PROJECT
-from tocsin.engine.manage.keys import add_key
+from tocsin.engine.manage.keys import Keys, add_key
 from tocsin.engine.manage.links import (
     CONFIRM,
     RECOVER,
@@ -27,7 +27,7 @@ from tocsin.engine.manage.links import (
     use_link,
 )
 from tocsin.engine.manage.projects import add_project
-from tocsin.store import accounts, projects
+from tocsin.store import accounts, keys, projects
 from tocsin.store.accounts import Link
 
 SESSION_LASTS = 14 * 86_400 * SECOND
@@ -51,7 +51,7 @@ class Session:
     expires_at: int
 
 
-class Accounts(Links):
+class Accounts(Keys, Links):
     """Use cases around accounts."""
 
     async def create_account(self, email: str, dialect: str, *, from_loopback: bool) -> NewKey:
@@ -149,7 +149,9 @@ class Accounts(Links):
         return await self._tools.store.write(use)
 
     async def recover(self, raw: str) -> NewKey:
-        """Use a recovery link: a new key of the dialect it was asked through. NOT_FOUND as above."""
+        """Use a recovery link: a new key of the dialect it was asked through. Where nobody had confirmed the
+        address until now, whoever made the project may have been a stranger: its other keys end. NOT_FOUND as
+        above."""
         now = self._now()
 
         def use(connection: Connection) -> NewKey:
@@ -160,10 +162,14 @@ class Accounts(Links):
             project = projects.find(connection, owner_id=account.id, dialect=dialect)
             if project is None:
                 raise not_found("project")
-            projects.want_alerts(connection, account.id, project.id)
+            if not projects.wants_alerts(connection, account.id, project.id):
+                keys.revoke_all(connection, project.id, now)
+                projects.want_alerts(connection, account.id, project.id)
             return self._new_key(connection, project, now, label="recovered")
 
-        return await self._tools.store.write(use)
+        key = await self._tools.store.write(use)
+        self._forget_keys()
+        return key
 
     async def session_account(self, raw: str | None) -> AccountView | None:
         """Who a session's cookie belongs to; None where it is unknown or over."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -16,12 +16,13 @@ from tocsin.domain.record import MASK, ChannelView
 from tocsin.engine.manage.credentials import new_secret, new_uid
 from tocsin.engine.manage.desk import bounded, may_write, not_found, sound
 from tocsin.engine.manage.form import Form
-from tocsin.engine.manage.links import VERIFY_CHANNEL, Letter, Links, subject_of
-from tocsin.store import channels, monitors, notifications
+from tocsin.engine.manage.links import AGAIN_AFTER, LASTS, VERIFY_CHANNEL, Letter, Links, subject_of
+from tocsin.store import accounts, channels, monitors, notifications, projects
 from tocsin.store.accounts import Link
 from tocsin.store.channels import ChannelRow
 
 LONGEST_LABEL = 100
+MOST_LETTERS = 5  # to one address, whoever asks, in the time after which one is asked again
 MAIL = "email"
 WEBHOOK = "webhook"
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -58,36 +59,29 @@ class Channels(Links):
         bot. `refused`: fields that the face has found bad already, to be told with the others. INVALID
         (`kind`, `label`, and the kind's own fields), FORBIDDEN (read-only, or not in the plan), CONFLICT
         (`by_server`, and this server has no means to send by that kind)."""
-        may_write(actor)
         form = Form()
         form.problems.update(refused)
-        kind = form.choice("kind", kind, tuple(self._tools.kinds))
-        if by_server and "kind" not in form.problems:
-            self._needs_means(kind)
-        label = form.text("label", label, 1, LONGEST_LABEL)
-        checked = {} if "kind" in form.problems else await self._check_config(form, kind, config)
-        form.finish()
-        self._may_use(actor, kind)
+        values = await self._new_channel(actor, form, kind, label, config, by_server=by_server)
         verified = not self._tools.signup_open if verified is None else verified
-        now = self._now()
+        values["verified_at"] = values["created_at"] if verified else None
+        return await self._add_channel(actor, values)
 
-        def add(connection: Connection) -> tuple[ChannelRow, Letter | None]:
-            values = {
-                "uid": new_uid(),
-                "project_id": actor.project_id,
-                "kind": kind,
-                "label": label,
-                **self._sealed(kind, checked),
-                "verified_at": now if verified else None,
-                "created_at": now,
-                "updated_at": now,
-            }
-            row = _get(connection, actor, channels.add(connection, values))
-            return row, self._ask(connection, row, 0, now)
-
-        row, letter = await self._tools.store.write(add)
-        self._post(letter)
-        return self._view(row)
+    async def create_first_channel(
+        self,
+        actor: Actor,
+        kind: str,
+        config: Mapping[str, Any],
+        *,
+        enabled: bool,
+        refused: Mapping[str, str] = NOTHING,
+    ) -> ChannelView:
+        """As `create_channel`, verified, and only where the project has no verified one of the kind; else
+        CONFLICT, also for the later of two that come at once."""
+        form = Form()
+        form.problems.update(refused)
+        values = await self._new_channel(actor, form, kind, kind.title(), config)
+        values |= {"enabled": enabled, "verified_at": values["created_at"]}
+        return await self._add_channel(actor, values, is_first=True)
 
     async def update_channel(self, actor: Actor, ref: str | int, changes: Mapping[str, Any]) -> ChannelView:
         """Change `label`, `enabled`, `config`. Fields of `config` that are missing or read "***" stay; None
@@ -124,8 +118,9 @@ class Channels(Links):
         self._tools.wake()
 
     async def test_channel(self, actor: Actor, ref: str | int) -> Receipt:
-        """Send a test now; a delivered one verifies the channel. CONFLICT for a mail channel that is not
-        verified, after its link was mailed again. NOT_FOUND."""
+        """Send a test now. A delivered one verifies the channel, and switches it on again if it was switched
+        off for what it answered. CONFLICT for a mail channel that is not verified, after its link was mailed
+        again. NOT_FOUND."""
         may_write(actor)
         row = await self._channel_row(actor, ref)
         now = self._now()
@@ -135,9 +130,9 @@ class Channels(Links):
                 Code.CONFLICT, "The owner of the address has to follow the link in a mail first."
             )
         receipt = await self._sender(row.kind).send(self._open(row), [self._test(row)])
-        if receipt.outcome is Outcome.DELIVERED and row.verified_at is None:
-            values = {"verified_at": now, "updated_at": now}
-            await self._tools.store.write(lambda connection: channels.change(connection, row.id, values))
+        is_news = row.verified_at is None or row.disabled_reason is not None
+        if receipt.outcome is Outcome.DELIVERED and is_news:
+            await self._tools.store.write(lambda connection: _note_arrival(connection, actor, row, now))
         return receipt
 
     async def rotate_secret(self, actor: Actor, ref: str | int) -> tuple[ChannelView, str]:
@@ -156,6 +151,49 @@ class Channels(Links):
             return _get(connection, actor, row.id)
 
         return self._view(await self._tools.store.write(rotate)), secret
+
+    async def _new_channel(
+        self,
+        actor: Actor,
+        form: Form,
+        kind: str,
+        label: str,
+        config: Mapping[str, Any],
+        *,
+        by_server: bool = False,
+    ) -> dict[str, Any]:
+        """A new channel's columns, checked together with what `form` holds already."""
+        may_write(actor)
+        kind = form.choice("kind", kind, tuple(self._tools.kinds))
+        if by_server and "kind" not in form.problems:
+            self._needs_means(kind)
+        label = form.text("label", label, 1, LONGEST_LABEL)
+        checked = {} if "kind" in form.problems else await self._check_config(form, kind, config)
+        form.finish()
+        self._may_use(actor, kind)
+        now = self._now()
+        return {
+            "uid": new_uid(),
+            "project_id": actor.project_id,
+            "kind": kind,
+            "label": label,
+            **self._sealed(kind, checked),
+            "created_at": now,
+            "updated_at": now,
+        }
+
+    async def _add_channel(
+        self, actor: Actor, values: Mapping[str, Any], *, is_first: bool = False
+    ) -> ChannelView:
+        def add(connection: Connection) -> tuple[ChannelRow, Letter | None]:
+            if is_first:
+                _refuse_second(connection, actor, values["kind"])
+            row = _get(connection, actor, channels.add(connection, values))
+            return row, self._ask(connection, row, 0, values["created_at"])
+
+        row, letter = await self._tools.store.write(add)
+        self._post(letter)
+        return self._view(row)
 
     def _needs_means(self, kind: str) -> None:
         """Refuse (CONFLICT) a kind by which this server cannot send on its own."""
@@ -237,23 +275,32 @@ class Channels(Links):
 
     def _ask(self, connection: Connection, row: ChannelRow, index: int, now: int) -> Letter | None:
         """A letter to the owner of an address of a mail channel that is not verified; they are asked one
-        after another. The link is about this very config: it does not verify what is typed later."""
-        addresses = self._open(row).get("to", ()) if row.kind == MAIL and row.verified_at is None else ()
-        if index >= len(addresses):
+        after another. The link is about this very config: it does not verify what is typed later. None where
+        no address is left, or its owner was asked often enough."""
+        addresses = self._unasked(row, index)
+        if not addresses:
             return None
-        link = Link(f"{VERIFY_CHANNEL}:{index}:{row.fingerprint}", None, row.id)
-        return self._write_letter(connection, addresses[index], link, now)
+        mailbox = self._tools.vault.fingerprint(MAIL, {"to": [addresses[0].lower()]})
+        if accounts.count_links(connection, f":{mailbox}", now + LASTS - AGAIN_AFTER) >= MOST_LETTERS:
+            return None
+        link = Link(f"{VERIFY_CHANNEL}:{index}:{row.fingerprint}:{mailbox}", None, row.id)
+        return self._write_letter(connection, addresses[0], link, now)
+
+    def _unasked(self, row: ChannelRow, index: int) -> Sequence[str]:
+        """The addresses from `index` on of a mail channel that is not verified."""
+        addresses = self._open(row).get("to", ()) if row.kind == MAIL and row.verified_at is None else ()
+        return tuple(addresses)[index:]
 
     def _verify(self, connection: Connection, link: Link, now: int) -> Letter | None:
         """What a link of a mail channel does: ask the next address, or be done."""
-        index, _, fingerprint = subject_of(link).partition(":")
+        index, fingerprint, _ = subject_of(link).split(":")
         row = channels.get_all(connection, [link.channel_id or 0]).get(link.channel_id or 0)
         if row is None or row.fingerprint != fingerprint:
             raise not_found("channel any more")
-        letter = self._ask(connection, row, int(index) + 1, now)
-        if letter is None:
-            channels.change(connection, row.id, {"verified_at": now, "updated_at": now})
-        return letter
+        if self._unasked(row, int(index) + 1):
+            return self._ask(connection, row, int(index) + 1, now)
+        channels.change(connection, row.id, {"verified_at": now, "updated_at": now})
+        return None
 
     def _test(self, row: ChannelRow) -> Facts:
         message = f'This is a test of the channel "{row.label}". Alerts will arrive like this.'
@@ -284,6 +331,23 @@ def _get(connection: Connection, actor: Actor, ref: str | int) -> ChannelRow:
     if row is None:
         raise not_found("channel")
     return row
+
+
+def _refuse_second(connection: Connection, actor: Actor, kind: str) -> None:
+    # Two that come at once wait for each other here, whatever the database.
+    projects.lock_monitor_count(connection, actor.project_id)
+    rows = channels.of_project(connection, actor.project_id)
+    if any(row.kind == kind and row.verified_at is not None for row in rows):
+        raise TocsinError(Code.CONFLICT, f"There is a channel of kind {kind} already.")
+
+
+def _note_arrival(connection: Connection, actor: Actor, tested: ChannelRow, now: int) -> None:
+    """What a test that arrived shows, unless the channel has become another meanwhile."""
+    row = channels.find(connection, actor.project_id, tested.id)
+    if row is None or row.fingerprint != tested.fingerprint:
+        return
+    on = {} if row.disabled_reason is None else _switch(is_on=True)
+    channels.change(connection, row.id, {"verified_at": row.verified_at or now, "updated_at": now, **on})
 
 
 def _switch(*, is_on: bool) -> dict[str, Any]:

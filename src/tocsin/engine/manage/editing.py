@@ -16,7 +16,7 @@ from tocsin.domain.record import Monitor
 from tocsin.domain.transition import reschedule
 from tocsin.engine.manage import drafts
 from tocsin.engine.manage.credentials import new_badge_key, new_token, new_uid
-from tocsin.engine.manage.desk import may_write
+from tocsin.engine.manage.desk import may_write, not_found
 from tocsin.engine.manage.form import MOST_CHANNELS, Form
 from tocsin.engine.manage.monitors import MonitorDraft, Monitors, get_own, refuse_many
 from tocsin.engine.manage.overdue import Moment, decide
@@ -104,13 +104,16 @@ class Editing(Monitors):
             await self._ask_mailboxes([monitor])
         return monitor
 
-    async def rotate_token(self, actor: Actor, monitor_id: int) -> Monitor:
-        """A new ping address; the old one is unknown from now on."""
+    async def rotate_token(self, actor: Actor, monitor_id: int, present: str | None = None) -> Monitor:
+        """A new ping address; the old one is unknown from now on. `present`: the token that is to be
+        replaced. NOT_FOUND where that is another by now."""
         may_write(actor)
         now = self._now()
 
         def rotate(connection: Connection) -> Monitor:
             monitor = get_own(connection, actor, monitor_id)
+            if present not in (None, monitor.token):
+                raise not_found("monitor any more")
             [token] = _new_tokens(connection, [monitor.dialect])
             monitors.replace_token(connection, monitor_id, monitor.dialect, token)
             monitors.change(connection, monitor_id, {"updated_at": now})

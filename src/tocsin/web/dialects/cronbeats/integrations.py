@@ -1,4 +1,5 @@
-"""The four integrations of a workspace: of each kind the project's oldest channel; and the alert rules."""
+"""The four integrations of a workspace: of each kind the project's oldest channel that is verified (no other
+gets alerts); and the alert rules."""
 
 from __future__ import annotations
 
@@ -89,12 +90,13 @@ async def _configure(call: Call, kind: str) -> Response:
     # A list is no text: what is refused here, no kind of channel takes either.
     config |= {name: [value] for name, value in config.items() if name in refused}
     channel = await _find(call, kind)
-    if _is_emptied(config):
+    if _is_emptied(config, channel):
         await _clear(call, channel, refused)
-    elif channel is None:
-        await told_at_once(_create(call, kind, config, fields), refused)
     else:
-        await told_at_once(_change(call, channel, config, fields), refused)
+        # Of two first ones that come at once, the later changes what the other has made.
+        channel = channel or await _create(call, kind, config, fields, refused)
+        if channel is not None:
+            await told_at_once(_change(call, channel, config, fields), refused)
     return success(_shown(kind, await _find(call, kind)))
 
 
@@ -109,9 +111,13 @@ def _refused(kind: str, fields: Mapping[str, Any]) -> dict[str, str]:
     return form.problems
 
 
-def _is_emptied(config: Mapping[str, Any]) -> bool:
-    """Whether a field is empty without which there is nowhere to send to."""
-    return any(value is None or value == "" for name, value in config.items() if name != _SECRET)
+def _is_emptied(config: Mapping[str, Any], channel: ChannelView | None) -> bool:
+    """Whether a field is empty without which there is nowhere to send to. Null for what reads null, as the
+    token of the server's own bot does, is no change."""
+    shown = config if channel is None else channel.config
+    return any(
+        value == "" or (value is None and name in shown) for name, value in config.items() if name != _SECRET
+    )
 
 
 async def _clear(call: Call, channel: ChannelView | None, refused: Mapping[str, str]) -> None:
@@ -121,16 +127,27 @@ async def _clear(call: Call, channel: ChannelView | None, refused: Mapping[str, 
         await call.manage.delete_channel(call.actor, channel.uid)
 
 
-async def _create(call: Call, kind: str, config: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+async def _create(
+    call: Call,
+    kind: str,
+    config: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    refused: Mapping[str, str],
+) -> ChannelView | None:
+    """Make it; the one that another request made meanwhile, or None where nothing is left to change."""
     is_enabled = fields.get("is_enabled", bool(config))
     if not config and is_enabled is False:
-        return
+        return None
     given = {name: value for name, value in config.items() if (name, value) != (_SECRET, MASK)}
-    if not isinstance(is_enabled, bool):
-        given["is_enabled"] = is_enabled  # no field of a channel: refused with all that is
-    made = await call.manage.create_channel(call.actor, kind, kind.title(), given, verified=True)
-    if not is_enabled:
-        await call.manage.update_channel(call.actor, made.uid, {"enabled": False})
+    try:
+        await call.manage.create_first_channel(
+            call.actor, kind, given, enabled=is_enabled is True, refused=refused
+        )
+    except TocsinError as error:
+        if error.code is not Code.CONFLICT:
+            raise
+        return await _find(call, kind)
+    return None
 
 
 async def _change(
@@ -150,7 +167,8 @@ async def _find(call: Call, kind: str) -> ChannelView | None:
 
 
 def _oldest(kind: str, channels: list[ChannelView]) -> ChannelView | None:
-    return next((channel for channel in channels if channel.kind == kind), None)
+    mine = (channel for channel in channels if channel.kind == kind)
+    return next((channel for channel in mine if channel.verified_at is not None), None)
 
 
 def _shown(kind: str, channel: ChannelView | None) -> dict[str, Any]:

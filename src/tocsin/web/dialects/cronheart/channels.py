@@ -154,7 +154,7 @@ async def test_channel(call: Call) -> Response:
     if receipt.outcome is not Outcome.DELIVERED:
         raise _undelivered(receipt)
     after = await call.manage.channel(call.actor, before.id)
-    is_new = before.verified_at is None and after.verified_at is not None
+    is_new = _is_told(after) and not _is_told(before)
     return json_response({"delivered": True, "channel": _item(after), "newly_verified": is_new})
 
 
@@ -230,12 +230,18 @@ def _id(call: Call) -> int:
     return int(part)
 
 
+def _is_told(view: ChannelView) -> bool:
+    """Whether alerts go there. Cronheart has no word for a channel that was switched off: it has to be
+    verified again."""
+    return view.enabled and view.verified_at is not None
+
+
 def _item(view: ChannelView) -> dict[str, Any]:
     return {
         "id": str(view.id),
         "kind": view.kind,
         "label": view.label,
-        "verified": view.verified_at is not None,
+        "verified": _is_told(view),
         "config": _shown(view),
         "created_at": time(view.created_at),
     }

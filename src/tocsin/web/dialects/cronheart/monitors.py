@@ -45,7 +45,6 @@ async def list_monitors(call: Call) -> Response:
 async def create_monitor(call: Call) -> Response:
     """Watch a job. The answer has its ping_url, and the header Location its address here."""
     await call.manage.check_owner(call.actor)
-    await call.manage.check_owner(call.actor)
     form = Form()
     wanted = await read_new(call, form, await taken(call))
     draft = MonitorDraft(**wanted, dialect=NAME, fan_out=True, mail="none")
@@ -112,7 +111,8 @@ async def rotate_uuid(call: Call) -> Response:
         raise invalid("confirm", "This monitor was made elsewhere: its UUID is no ping address.")
     if confirmed != monitor.token:
         raise invalid("confirm", "This must be the monitor's present UUID, in lower case.")
-    return json_response(await _shown(call, await call.manage.rotate_token(call.actor, monitor.id)))
+    rotated = await call.manage.rotate_token(call.actor, monitor.id, present=monitor.token)
+    return json_response(await _shown(call, rotated))
 
 
 async def found(call: Call) -> Monitor:

@@ -61,6 +61,12 @@ def changes_of(fields: Mapping[str, Any], monitor: Monitor) -> dict[str, Any]:
     if "mail" in changes and (changes["mail"] != "none") == (monitor.mail_channel_id is not None):
         # It is on already, and may be an address of its own.
         del changes["mail"]
+    if (changes.get("schedule_kind"), changes.get("schedule_expression")) == (
+        CRON,
+        schedule_of(monitor).cron,
+    ):
+        # What was read is sent back: a schedule in words stays in words.
+        del changes["schedule_kind"], changes["schedule_expression"]
     return changes
 
 
