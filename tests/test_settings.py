@@ -111,6 +111,13 @@ def test_a_price_without_its_plan_is_refused(value: str, monkeypatch: pytest.Mon
     assert mistake().startswith("TOCSIN_STRIPE_PRICES: must name plans and their prices")
 
 
+def test_pings_have_a_host_of_their_own_and_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_PING_URL", "https://ping.example.com/")
+    assert load_settings().ping_url == "https://ping.example.com"
+    monkeypatch.setenv("TOCSIN_PING_URL", "https://example.com/ping")
+    assert mistake().startswith("TOCSIN_PING_URL: must be a host without a path")
+
+
 def test_networks_come_as_a_comma_separated_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOCSIN_ALLOWED_NETWORKS", "127.0.0.0/8, ::1,10.1.2.3")
     assert load_settings().allowed_networks == (

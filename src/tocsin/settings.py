@@ -56,6 +56,13 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _host_url(value: str) -> str:
+    url = _base_url(value)
+    if urlsplit(url).path:
+        raise ValueError("must be a host without a path, such as https://ping.example.com")
+    return url
+
+
 def _smtp_url(value: SecretStr) -> SecretStr:
     url = urlsplit(value.get_secret_value())
     if url.scheme not in {"smtp", "smtps"} or not url.hostname:
@@ -142,6 +149,7 @@ def _own_address(fields: Mapping[str, Any]) -> str:
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+HostUrl = Annotated[str, AfterValidator(_host_url)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 Prices = Annotated[dict[str, str], NoDecode, BeforeValidator(_prices), AfterValidator(_complete_prices)]
 
@@ -181,7 +189,7 @@ class Settings(BaseSettings):
         default_factory=_own_address,
         description="Address at which people and jobs reach Tocsin. Unset: `http://` with host and port.",
     )
-    ping_url: BaseUrl | None = Field(
+    ping_url: HostUrl | None = Field(
         default=None, description="Address shown for pings, where they have a host name of their own."
     )
     trusted_proxies: Networks = Field(

@@ -182,6 +182,14 @@ def test_a_monitor_has_one_row_though_it_answers_to_two_tokens(connection: Conne
     assert (found.id, found.token) == (monitor, "token 1 0")
 
 
+def test_capitals_do_not_count_in_any_script(connection: Connection) -> None:
+    [monitor] = add(connection, 1)
+    monitors.change(connection, monitor, {"name": "ÄPFEL nach Łódź"})
+    for text_of_name in ("äpfel", "ŁÓDŹ", "Äpfel Nach"):
+        search = monitors.Search(text_of_name)
+        assert [one.id for one in monitors.page(connection, 1, limit=5, search=search)] == [monitor]
+
+
 def test_counting_what_is_filtered(connection: Connection) -> None:
     add(connection, 3)
     assert monitors.count(connection, 1, monitors.Search("JOB 1", frozenset(), ("db",))) == 1

@@ -37,7 +37,8 @@ def test_a_person_on_this_machine_asks_from_a_loopback_address(peer: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "header", ["x-forwarded-for", "forwarded", "via", "x-real-ip", "origin", "sec-fetch-site"]
+    "header",
+    ["x-forwarded-for", "forwarded", "via", "x-real-ip", "cf-connecting-ip", "origin", "sec-fetch-site"],
 )
 def test_a_proxy_on_this_machine_or_a_page_in_its_browser_does_not(header: str) -> None:
     assert not is_from_this_machine("127.0.0.1", {header: "x"})

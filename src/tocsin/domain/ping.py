@@ -47,7 +47,7 @@ class Ping(NamedTuple):
 class Signal(NamedTuple):
     """A complete request on a ping path, not yet understood: whose words it speaks, its token's row tells.
 
-    `action` is what follows the token in the path, without slashes at its ends; `headers` are as received,
+    `action` is what follows the token and a slash in the path; `headers` are as received,
     names in lower case. `body` is cut to the limit.
     """
 

@@ -61,6 +61,8 @@ def sqlite_engine(path: Path, cache_kb: int = READER_CACHE_KB) -> Engine:
         raw.execute(f"PRAGMA cache_size = -{cache_kb}")
         raw.execute("PRAGMA wal_autocheckpoint = 0")
         raw.execute("PRAGMA temp_store = MEMORY")
+        # SQLite's own knows the letters of ASCII only.
+        raw.create_function("lower", 1, lambda text: text and text.lower(), deterministic=True)
 
     return engine
 

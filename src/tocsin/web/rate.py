@@ -55,6 +55,16 @@ class Standing(NamedTuple):
         return self.minute if self.minute.is_exceeded else None
 
 
+def minute_headers(standing: Standing) -> dict[str, str]:
+    """The limit of a minute, as most APIs state it; the reset in Unix seconds."""
+    minute = standing.minute
+    return {
+        "X-RateLimit-Limit": str(minute.limit),
+        "X-RateLimit-Remaining": str(minute.remaining),
+        "X-RateLimit-Reset": str(minute.reset_at),
+    }
+
+
 class Rates:
     """Counts over the last 60 seconds, to the second, and over the day in UTC.
 

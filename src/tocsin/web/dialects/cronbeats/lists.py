@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tocsin.engine.manage.form import Form
+from tocsin.web.query import read_id
 
 USUAL_PER_PAGE, MOST_PER_PAGE = 50, 100
 LAST_PAGE = 10**12
@@ -44,5 +45,4 @@ def _number(form: Form, query: Mapping[str, str], name: str, usual: int, most: i
     text = query.get(name)
     if text is None:
         return usual
-    is_number = text.isascii() and text.isdigit() and len(text) <= 18
-    return form.whole(name, int(text) if is_number else None, 1, most)
+    return form.whole(name, read_id(text), 1, most)

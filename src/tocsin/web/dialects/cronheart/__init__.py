@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from tocsin.web.dialect import Claim, Credential, Dialect
 from tocsin.web.dialects.cronheart import application, pings, shapes
+from tocsin.web.rate import minute_headers
 from tocsin.web.services import Services
 
 
@@ -41,7 +42,7 @@ DIALECT = Dialect(
     pings=pings.PINGS,
     body_fields=frozenset({"schedule_kind", "schedule_expr"}),
     field_names={"schedule_expression": "schedule_expr", "timezone": "tz"},
-    rate_headers=shapes.rate_headers,
+    rate_headers=minute_headers,
     # An account's tokens share its limit: the project is the account here.
     rate_scope="project",
     status_word=shapes.status_word,

@@ -18,10 +18,10 @@ from tocsin.web.api import Call, json_response
 from tocsin.web.dialects.cronheart.idempotency import idempotent
 from tocsin.web.dialects.cronheart.shapes import NAME, ROOT, Given, Id, Taken, Time, taken, time
 from tocsin.web.openapi import Operation
+from tocsin.web.query import read_id
 
 CHANNELS, CHANNEL = "/channels", "/channels/{id}"
 LONGEST_URL = 500
-LONGEST_ID = 18
 LABEL = (2, 80)
 SECRET = (16, 200)
 _CHAT_ID = re.compile(r"-?[0-9]+")
@@ -224,10 +224,10 @@ def _undelivered(receipt: Receipt) -> TocsinError:
 
 
 def _id(call: Call) -> int:
-    part = call.part("id")
-    if not (part.isascii() and part.isdigit() and len(part) <= LONGEST_ID):
+    channel_id = read_id(call.part("id"))
+    if channel_id is None:
         raise TocsinError(Code.NOT_FOUND, "There is no such channel.")
-    return int(part)
+    return channel_id
 
 
 def _is_told(view: ChannelView) -> bool:

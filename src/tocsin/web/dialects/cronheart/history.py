@@ -28,11 +28,11 @@ from tocsin.web.dialects.cronheart.shapes import (
     window,
 )
 from tocsin.web.openapi import Operation
+from tocsin.web.query import read_id
 
 # The others, which only monitors of other dialects have, mean nothing here.
 KINDS = (Kind.START, Kind.SUCCESS, Kind.FAIL)
 _WORDS = {Kind.START: "start", Kind.SUCCESS: "success", Kind.FAIL: "fail"}
-LONGEST_CURSOR = 18
 
 
 class PingsQuery(BaseModel):
@@ -105,9 +105,10 @@ def _kinds(monitor: Monitor) -> Collection[int]:
 def _cursor(text: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_CURSOR):
+    cursor = read_id(text)
+    if cursor is None:
         raise invalid("cursor", "This is no cursor: send what `next_cursor` said.")
-    return int(text)
+    return cursor
 
 
 def _ping(ping: PingView) -> dict[str, Any]:

@@ -20,7 +20,6 @@ from tocsin.domain.record import ChannelView, Monitor
 from tocsin.web.api import Call, json_response
 from tocsin.web.dialect import Reply
 from tocsin.web.payload import read_json
-from tocsin.web.rate import Standing
 from tocsin.web.times import iso
 from tocsin.web.trouble import Trouble, TroubleError
 
@@ -103,16 +102,6 @@ def problem(trouble: Trouble, upgrade_url: str = "") -> Reply:
     if trouble.status == HTTPStatus.PAYMENT_REQUIRED:
         content["upgrade_url"] = upgrade_url
     return Reply(trouble.status, PROBLEM.encode(), orjson.dumps(content))
-
-
-def rate_headers(standing: Standing) -> dict[str, str]:
-    """The limit of a minute; the reset in Unix seconds."""
-    minute = standing.minute
-    return {
-        "X-RateLimit-Limit": str(minute.limit),
-        "X-RateLimit-Remaining": str(minute.remaining),
-        "X-RateLimit-Reset": str(minute.reset_at),
-    }
 
 
 def window(request: Request) -> Window:

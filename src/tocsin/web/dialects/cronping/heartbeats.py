@@ -15,8 +15,8 @@ from tocsin.engine.manage.monitors import MonitorDraft, MonitorQuery, MonitorRef
 from tocsin.web.api import Call, json_response
 from tocsin.web.dialect import ping_address
 from tocsin.web.dialects.cronping.fields import changes_of, draft_of, renamed, schedule_of
-from tocsin.web.dialects.cronping.query import Query
 from tocsin.web.dialects.cronping.shapes import NAME, dashed, status_word
+from tocsin.web.query import Query
 from tocsin.web.times import iso, iso_kept, iso_or_none
 
 STATUSES = ("new", "up", "running", "late", "down", "paused")
@@ -28,8 +28,8 @@ async def list_heartbeats(call: Call) -> Response:
     limit, offset = query.clamped("limit", 50, 1, 100), query.clamped("offset", 0, 0)
     wanted = MonitorQuery(
         text=query.word("query"),
-        statuses=query.words("status", STATUSES),
-        tags=query.many("tag"),
+        statuses=frozenset(query.words("status", STATUSES)),
+        tags=tuple(query.many("tag")),
         limit=limit,
         offset=offset,
     )

@@ -10,8 +10,8 @@ from tocsin.domain.ping import Kind, word
 from tocsin.domain.record import ChannelView, Monitor, PingView
 from tocsin.web.api import Call, json_response
 from tocsin.web.dialects.cronping.heartbeats import found
-from tocsin.web.dialects.cronping.query import Query
 from tocsin.web.dialects.cronping.shapes import dashed
+from tocsin.web.query import Query
 from tocsin.web.times import iso
 
 # A progress ping of a job that another dialect made is nearest to a log: it changes no status.

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 from tocsin.domain.errors import Code
 from tocsin.web.dialect import Claim, Credential, Dialect, Pings
 from tocsin.web.dialects.tocsin import answers, application
+from tocsin.web.rate import minute_headers
 from tocsin.web.services import Services
 from tocsin.web.trouble import STATUSES
 
@@ -31,5 +32,5 @@ DIALECT = Dialect(
     ),
     # The one dialect that asks for payment is cronheart.
     statuses={**STATUSES, Code.PAYMENT_REQUIRED: 403},
-    rate_headers=answers.rate_headers,
+    rate_headers=minute_headers,
 )

@@ -11,7 +11,6 @@ import orjson
 
 from tocsin.engine.intake import Answer
 from tocsin.web.dialect import Reply
-from tocsin.web.rate import Standing
 from tocsin.web.times import iso
 from tocsin.web.trouble import Trouble
 
@@ -41,16 +40,6 @@ def problem(trouble: Trouble) -> Reply:
     if trouble.fields:
         content["errors"] = dict(trouble.fields)
     return Reply(trouble.status, PROBLEM.encode(), orjson.dumps(content))
-
-
-def rate_headers(standing: Standing) -> dict[str, str]:
-    """The limit of a minute, as most APIs state it."""
-    minute = standing.minute
-    return {
-        "X-RateLimit-Limit": str(minute.limit),
-        "X-RateLimit-Remaining": str(minute.remaining),
-        "X-RateLimit-Reset": str(minute.reset_at),
-    }
 
 
 def ping_reply(answer: Answer) -> Reply:

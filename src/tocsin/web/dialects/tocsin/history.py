@@ -13,8 +13,9 @@ from tocsin.domain.record import FlipView, IncidentView, PingView
 from tocsin.web.api import Call
 from tocsin.web.dialects.tocsin.monitor_shapes import KIND_WORDS
 from tocsin.web.dialects.tocsin.monitors import found
-from tocsin.web.dialects.tocsin.shapes import Cursor, Given, PageQuery, PingKind, Query, Time, Uid, listed
+from tocsin.web.dialects.tocsin.shapes import Cursor, Given, PageQuery, PingKind, Time, Uid, listed
 from tocsin.web.openapi import Operation
+from tocsin.web.query import Query, read_id
 from tocsin.web.times import iso, iso_or_none
 
 
@@ -103,9 +104,10 @@ async def list_pings(call: Call) -> Response:
 async def get_ping_body(call: Call) -> Response:
     """What a ping carried, as it came; nobody's browser may run it."""
     monitor, part = await found(call), call.part("ping_id")
-    if not (part.isascii() and part.isdigit() and len(part) <= 18):
+    ping_id = read_id(part)
+    if ping_id is None:
         raise TocsinError(Code.NOT_FOUND, "There is no such ping.")
-    body = await call.manage.ping_body(call.actor, monitor.id, int(part))
+    body = await call.manage.ping_body(call.actor, monitor.id, ping_id)
     return Response(body, media_type="application/octet-stream")
 
 

@@ -17,8 +17,9 @@ from tocsin.web.api import Call, json_response
 from tocsin.web.dialect import badge_address, ping_address
 from tocsin.web.dialects.tocsin import monitor_shapes as shapes
 from tocsin.web.dialects.tocsin.answers import problem
-from tocsin.web.dialects.tocsin.shapes import Query, listed, refuse_unknown, taken
+from tocsin.web.dialects.tocsin.shapes import listed, refuse_unknown, taken
 from tocsin.web.openapi import Operation
+from tocsin.web.query import Query
 from tocsin.web.times import parse_iso
 from tocsin.web.trouble import NO_FIELDS, STATUSES, trouble_of
 

@@ -10,8 +10,9 @@ from starlette.responses import Response
 from tocsin.domain.record import AttemptView, NotificationView
 from tocsin.engine.manage.monitors import MonitorRef
 from tocsin.web.api import Call, json_response
-from tocsin.web.dialects.tocsin.shapes import Cursor, Given, PageQuery, Query, Time, Uid, listed
+from tocsin.web.dialects.tocsin.shapes import Cursor, Given, PageQuery, Time, Uid, listed
 from tocsin.web.openapi import Operation
+from tocsin.web.query import Query
 from tocsin.web.times import iso, iso_or_none
 
 Standing = Literal["pending", "held", "delivered", "failed", "withdrawn"]

@@ -14,7 +14,6 @@ from tocsin.web.api import Call, json_response
 from tocsin.web.dialects.tocsin.shapes import (
     Cursor,
     Given,
-    Query,
     ScheduleKind,
     Taken,
     Time,
@@ -23,6 +22,7 @@ from tocsin.web.dialects.tocsin.shapes import (
     taken,
 )
 from tocsin.web.openapi import Operation
+from tocsin.web.query import Query
 from tocsin.web.times import iso, iso_or_none, parse_iso
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import Request
 from starlette.responses import Response
 
 from tocsin.domain.errors import Code, TocsinError
-from tocsin.engine.manage.form import Form
 from tocsin.web.api import Call, json_response
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-28T02:00:12.000Z"])]
@@ -49,41 +47,6 @@ class PageQuery(BaseModel):
     cursor: str = Field(default="", pattern="^[0-9]{0,18}$", description="From `next_cursor`.")
 
 
-class Query(Form):
-    """Reads a query's values; `finish` raises TocsinError(INVALID) with all that was refused."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__()
-        self._given = request.query_params
-
-    def word(self, field: str) -> str:
-        """A text, empty where it is missing."""
-        return self._given.get(field, "")
-
-    def number(self, field: str, default: int, high: int) -> int:
-        """A whole number from 1 to `high`."""
-        text = self._given.get(field)
-        if text is None:
-            return default
-        return self.whole(field, int(text) if _is_number(text) else None, 1, high)
-
-    def cursor(self) -> int | None:
-        """Where the last page ended."""
-        text = self.word("cursor")
-        if text and not _is_number(text):
-            self.refuse("cursor", "This is no cursor: send what `next_cursor` said.")
-            return None
-        return int(text) if text else None
-
-    def many(self, field: str) -> list[str]:
-        """A field that may be repeated."""
-        return self._given.getlist(field)
-
-    def words(self, field: str, choices: tuple[str, ...]) -> list[str]:
-        """A field that may be repeated, of a few words."""
-        return [self.choice(field, word, choices) for word in self.many(field)]
-
-
 async def taken(call: Call, model: type[BaseModel]) -> dict[str, Any]:
     """The fields of the body. Raises TocsinError(INVALID) for one that the model does not have."""
     fields = await call.fields()
@@ -104,7 +67,3 @@ def listed(
     """A page of a list. A cursor is text on the wire: it is opaque."""
     cursor = None if next_cursor is None else str(next_cursor)
     return json_response({noun: items, "total": total, "next_cursor": cursor})
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
