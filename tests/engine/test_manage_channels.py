@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -346,3 +347,15 @@ async def test_what_is_no_webhook_has_no_secret(office: Office, actor: Actor) ->
 async def test_a_secret_is_kept_as_it_is(office: Office, actor: Actor) -> None:
     channel = await made(office, actor, config={"url": "https://example.com", "secret": " blanks around "})
     assert (await sealed(office, channel))["secret"] == " blanks around "
+
+
+async def test_two_edits_at_once_both_count(office: Office, actor: Actor) -> None:
+    for round_number in range(5):
+        channel = await made(office, actor, config={"url": "https://example.com/hook", "secret": "s" * 16})
+        edits = [{"secret": f"another secret {round_number}"}, {"url": f"https://example.com/{round_number}"}]
+        await asyncio.gather(
+            *(office.manage.update_channel(actor, channel.uid, {"config": each}) for each in edits)
+        )
+        [row] = await office.rows(select(tables.channel.c.config).where(tables.channel.c.id == channel.id))
+        opened = office.vault.open(row.config)
+        assert {"url": opened["url"], "secret": opened["secret"]} == {**edits[0], **edits[1]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,22 +14,20 @@ from tocsin.domain.channel import Outcome, Receipt, Sender
 from tocsin.domain.errors import Code, TocsinError, invalid
 from tocsin.domain.project import Actor
 from tocsin.domain.record import MASK, ChannelView
+from tocsin.engine.manage.consent import MAIL, Consent
 from tocsin.engine.manage.credentials import new_secret, new_uid
 from tocsin.engine.manage.desk import bounded, may_write, not_found, sound
 from tocsin.engine.manage.form import Form
-from tocsin.engine.manage.links import AGAIN_AFTER, LASTS, VERIFY_CHANNEL, Letter, Links, subject_of
-from tocsin.store import accounts, channels, monitors, notifications, projects
-from tocsin.store.accounts import Link
+from tocsin.engine.manage.links import Letter
+from tocsin.store import channels, monitors, notifications, projects
 from tocsin.store.channels import ChannelRow
 
 LONGEST_LABEL = 100
-MOST_LETTERS = 5  # to one address, whoever asks, in the time after which one is asked again
-MAIL = "email"
 WEBHOOK = "webhook"
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-class Channels(Links):
+class Channels(Consent):
     """Use cases around the project's channels; a monitor's own (hidden) ones are not among them.
 
     A channel is named by its uid; cronheart's by `ChannelView.id` (an int).
@@ -87,16 +86,15 @@ class Channels(Links):
         """Change `label`, `enabled`, `config`. Fields of `config` that are missing or read "***" stay; None
         removes one. Another mail address has to be verified again. INVALID, NOT_FOUND."""
         may_write(actor)
-        before = await self._channel_row(actor, ref)
         now = self._now()
-        values = await self._changed(before, changes, now)
-
-        def change(connection: Connection) -> tuple[ChannelRow, Letter | None]:
-            channels.change(connection, before.id, values)
-            row = _get(connection, actor, before.id)
-            return row, self._ask(connection, row, 0, now) if "config" in values else None
-
-        row, letter = await self._tools.store.write(change)
+        done = None
+        while done is None:
+            before = await self._channel_row(actor, ref)
+            values = await self._changed(before, changes, now)
+            done = await self._tools.store.write(
+                partial(self._write_channel, actor=actor, before=before, values=values)
+            )
+        row, letter = done
         self._post(letter)
         self._tools.wake()
         return self._view(row)
@@ -151,6 +149,17 @@ class Channels(Links):
             return _get(connection, actor, row.id)
 
         return self._view(await self._tools.store.write(rotate)), secret
+
+    def _write_channel(
+        self, connection: Connection, actor: Actor, before: ChannelRow, values: Mapping[str, Any]
+    ) -> tuple[ChannelRow, Letter | None] | None:
+        """Write the columns; None where the config that they were made of is another's by now."""
+        has_config = "config" in values
+        if has_config and _get(connection, actor, before.id).config != before.config:
+            return None
+        channels.change(connection, before.id, values)
+        row = _get(connection, actor, before.id)
+        return row, self._ask(connection, row, 0, row.updated_at) if has_config else None
 
     async def _new_channel(
         self,
@@ -260,47 +269,11 @@ class Channels(Links):
             return {**self._sealed(before.kind, checked), "verified_at": None}
         return self._sealed(before.kind, checked)
 
-    def _sealed(self, kind: str, config: Mapping[str, Any]) -> dict[str, str]:
-        vault = self._tools.vault
-        return {"config": vault.seal(config), "fingerprint": vault.fingerprint(kind, config)}
-
-    def _open(self, row: ChannelRow) -> dict[str, Any]:
-        return self._tools.vault.open(row.config)
-
     def _sender(self, kind: str) -> Sender:
         sender = self._tools.kinds.get(kind)
         if sender is None:
             raise TocsinError(Code.CONFLICT, f"Channels of kind {kind} are switched off on this server.")
         return sender
-
-    def _ask(self, connection: Connection, row: ChannelRow, index: int, now: int) -> Letter | None:
-        """A letter to the owner of an address of a mail channel that is not verified; they are asked one
-        after another. The link is about this very config: it does not verify what is typed later. None where
-        no address is left, or its owner was asked often enough."""
-        addresses = self._unasked(row, index)
-        if not addresses:
-            return None
-        mailbox = self._tools.vault.fingerprint(MAIL, {"to": [addresses[0].lower()]})
-        if accounts.count_links(connection, f":{mailbox}", now + LASTS - AGAIN_AFTER) >= MOST_LETTERS:
-            return None
-        link = Link(f"{VERIFY_CHANNEL}:{index}:{row.fingerprint}:{mailbox}", None, row.id)
-        return self._write_letter(connection, addresses[0], link, now)
-
-    def _unasked(self, row: ChannelRow, index: int) -> Sequence[str]:
-        """The addresses from `index` on of a mail channel that is not verified."""
-        addresses = self._open(row).get("to", ()) if row.kind == MAIL and row.verified_at is None else ()
-        return tuple(addresses)[index:]
-
-    def _verify(self, connection: Connection, link: Link, now: int) -> Letter | None:
-        """What a link of a mail channel does: ask the next address, or be done."""
-        index, fingerprint, _ = subject_of(link).split(":")
-        row = channels.get_all(connection, [link.channel_id or 0]).get(link.channel_id or 0)
-        if row is None or row.fingerprint != fingerprint:
-            raise not_found("channel any more")
-        if self._unasked(row, int(index) + 1):
-            return self._ask(connection, row, int(index) + 1, now)
-        channels.change(connection, row.id, {"verified_at": now, "updated_at": now})
-        return None
 
     def _test(self, row: ChannelRow) -> Facts:
         message = f'This is a test of the channel "{row.label}". Alerts will arrive like this.'

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from tocsin.engine.manage.accounts import Accounts, account_of
-from tocsin.engine.manage.channels import MAIL, Channels
+from tocsin.engine.manage.channels import Channels
+from tocsin.engine.manage.consent import MAIL
 from tocsin.engine.manage.links import CONFIRM, VERIFY_CHANNEL, Letter, purpose_of, subject_of, use_link
 from tocsin.store import accounts, channels, projects
 
