@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from tests.faces import Caller, Faces
 from tocsin.domain.monitor import SECOND
+from tocsin.engine.manage.monitors import MonitorDraft
 from tocsin.store import tables
 from tocsin.store.sqlite import SqliteStore
 
@@ -270,6 +271,23 @@ async def test_a_page_of_a_hundred_really_has_a_hundred(faces: Faces, beats: Cal
 async def test_a_wrong_query_is_a_422_that_names_it(beats: Caller, field: str, value: str) -> None:
     error = assert_refused(await beats.get(JOBS, **{field: value}), 422, "validation_error")
     assert error["errors"].keys() == {field}
+
+
+async def test_a_cron_schedule_outlives_the_interval_that_stood_for_it(faces: Faces, beats: Caller) -> None:
+    actor = await faces.office.manage.authenticate(beats.headers["x-api-key"], "cronbeats")
+    draft = MonitorDraft("office hours", "tocsin", "cron", "*/5 9-17 * * *")
+    made = await faces.office.manage.create_monitor(actor, draft)
+    before, shown = dict[str, object](), set()
+    for _ in range(24):
+        faces.office.hands.pass_(1800)
+        job = (await beats.get(f"{JOBS}/{made.id}")).json()["data"]
+        shown.add(job["expected_interval_seconds"])
+        sent = await beats.ask("PUT", f"{JOBS}/{made.id}/update", {**(before or job), "name": "x"})
+        assert sent.status_code == 200, sent.text
+        before = job
+    assert len(shown) > 1
+    after = await faces.office.manage.monitor(actor, made.id)
+    assert (after.schedule_kind, after.schedule_expression, after.name) == ("cron", "*/5 9-17 * * *", "x")
 
 
 async def test_status_filters(faces: Faces, beats: Caller) -> None:

@@ -20,7 +20,7 @@ from tocsin.domain.schedule import (
     TOKENS,
     Schedule,
     describe,
-    interval_seconds,
+    has_stood_for,
     longest_distance_seconds,
     next_after,
     parse_schedule,
@@ -395,11 +395,6 @@ def test_the_shortest_distance_is_found_wherever_in_the_hour_it_is(
     assert shortest_distance_seconds(parse_schedule(kind, expression, "UTC")) == seconds
 
 
-def test_only_an_interval_has_seconds() -> None:
-    assert interval_seconds(parse_schedule("interval", "0090", "UTC")) == 90
-    assert interval_seconds(cron("* * * * *")) is None
-
-
 # What is taken
 
 
@@ -604,3 +599,16 @@ def test_whatever_is_typed_is_either_taken_and_works_or_refused(
 )
 def test_a_schedule_is_put_into_words(kind: str, expression: str, words: str) -> None:
     assert describe(parse_schedule(kind, expression, "UTC")) == words
+
+
+def test_what_stood_for_a_schedule_within_the_last_hour_is_known() -> None:
+    office_hours = parse_schedule("cron", "*/5 9-17 * * *", "UTC")
+    for time, seconds in (("2026-02-03T17:00Z", 300), ("2026-02-03T17:15Z", 54_300)):
+        assert longest_distance_seconds(office_hours, at(time)) == seconds
+    assert has_stood_for(office_hours, 300, at("2026-02-03T17:15Z"))
+    assert has_stood_for(office_hours, 54_300, at("2026-02-03T17:15Z"))
+    assert not has_stood_for(office_hours, 600, at("2026-02-03T17:15Z"))
+    assert not has_stood_for(office_hours, 54_300, at("2026-02-03T19:15Z"))
+    hourly = parse_schedule("interval", "3600", "UTC")
+    assert has_stood_for(hourly, 3600, at("2026-02-03T17:15Z"))
+    assert not has_stood_for(hourly, 3601, at("2026-02-03T17:15Z"))

@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from tocsin.domain.monitor import SECOND, Status
-from tocsin.domain.schedule import longest_distance_seconds, parse_schedule
+from tocsin.domain.schedule import has_stood_for, longest_distance_seconds, parse_schedule
 
 Item = TypeVar("Item")
 
@@ -109,6 +109,11 @@ class Monitor(NamedTuple):
         the longest distance between the next 10 expected times."""
         schedule = parse_schedule(self.schedule_kind, self.schedule_expression, self.timezone)
         return longest_distance_seconds(schedule, now)
+
+    def was_shown_as(self, interval_seconds: int, now: int) -> bool:
+        """Whether a client may have read this as `interval_seconds` within the last hour."""
+        schedule = parse_schedule(self.schedule_kind, self.schedule_expression, self.timezone)
+        return has_stood_for(schedule, interval_seconds, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,11 +136,6 @@ def upcoming(schedule: Schedule, at: int, count: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def interval_seconds(schedule: Schedule) -> int | None:
-    """The interval, or None for the kinds that follow a calendar."""
-    return int(schedule.expression) if schedule.kind == "interval" else None
-
-
 def cron_expression(schedule: Schedule) -> str | None:
     """The five cron fields that a schedule of a calendar kind stands for, or None for an interval."""
     return None if schedule.kind == "interval" else _cron(schedule)
@@ -152,6 +147,20 @@ def longest_distance_seconds(schedule: Schedule, at: int) -> int:
     if schedule.kind == "interval":
         return int(schedule.expression)
     return _longest_distance_from(schedule, next_after(schedule, at))
+
+
+def has_stood_for(schedule: Schedule, seconds: int, at: int) -> bool:
+    """Whether `longest_distance_seconds` was this at some time in the hour before `at`: what a client read
+    then, it may send back now."""
+    if schedule.kind == "interval":
+        return seconds == int(schedule.expression)
+    first_at = next_after(schedule, at - 60 * MINUTE)
+    last_at = next_after(schedule, at)
+    while first_at <= last_at:
+        if _longest_distance_from(schedule, first_at) == seconds:
+            return True
+        first_at = next_after(schedule, first_at)
+    return False
 
 
 @lru_cache(maxsize=1_024)

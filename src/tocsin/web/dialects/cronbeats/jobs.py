@@ -76,16 +76,23 @@ async def update_job(call: Call) -> Response:
     if fields.get("description") == job.description:
         del fields["description"]  # longer than ours may be, where another dialect wrote it
     changes = _plain({name: fields[name] for name in _PLAIN if name in fields}, refused)
-    shown = job.interval_seconds(call.now)
-    interval = fields.get("expected_interval_seconds", shown)
-    # A cron schedule of another dialect does not give way to the interval that stood for it.
-    if type(interval) is not int or interval != shown:
-        changes |= {"schedule_kind": "interval", "schedule_expression": _expression(interval, refused)}
+    changes |= _schedule(job, fields, call.now, refused)
     if fields.get("is_enabled", is_enabled(job)) is not is_enabled(job):
         changes["is_enabled"] = None
         refused["is_enabled"] = "This is changed by pause and resume."
     changed = await told_at_once(call.manage.update_monitor(call.actor, job.id, changes), refused)
     return success(item(call, changed))
+
+
+def _schedule(job: Monitor, fields: Mapping[str, Any], now: int, refused: dict[str, str]) -> dict[str, Any]:
+    """What is to change of the schedule. One of another dialect's kinds does not give way to the interval
+    that stood for it when the job was read."""
+    if "expected_interval_seconds" not in fields:
+        return {}
+    interval = fields["expected_interval_seconds"]
+    if type(interval) is int and job.was_shown_as(interval, now):
+        return {}
+    return {"schedule_kind": "interval", "schedule_expression": _expression(interval, refused)}
 
 
 async def delete_job(call: Call) -> Response:
