@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.server import Api, Server
 from tocsin.store.schema import migrate
 from tocsin.store.sqlite import SqliteStore
 
 Serve = Callable[..., Server]
+
+# How long an example takes is the machine's business: on a busy one, none would be quick enough.
+settings.register_profile("tocsin", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tocsin")
 
 
 @pytest.fixture(scope="session")
