@@ -119,15 +119,11 @@ def page(
     """A project's monitors, newest first."""
     found: list[Monitor] = []
     below = _TOP if cursor is None else cursor
-    if offset and search.is_empty:
-        last_skipped = _id_at(connection, project_id, below, offset)
-        if last_skipped is None:
-            return found
-        below, offset = last_skipped, 0
     while len(found) < limit:
         size = min(_CHUNK, limit - len(found))
         bounds = {"project_id": project_id, "below": below, "limit": size, "offset": offset}
-        rows = _list(search.shape).rows(connection, {**search.values, **bounds})
+        query = _list_from() if offset and search.is_empty else _list(search.shape)
+        rows = query.rows(connection, {**search.values, **bounds})
         found += sorted(map(_monitor, rows), key=_id, reverse=True)
         if len(rows) < size:
             break
@@ -291,12 +287,17 @@ def _one(connection: Connection, query: Select[*tuple[Any, ...]]) -> Monitor | N
     return Monitor._make(row) if row else None
 
 
-def _id_at(connection: Connection, project_id: int, below: int, number: int) -> int | None:
-    """The id of the `number`th newest monitor below an id: the list's index alone is read, while an OFFSET in
+@lru_cache(maxsize=1)
+def _list_from() -> Gathered:
+    """The list without filters, after an offset: only the list's index is read up to there, while OFFSET in
     the list itself would join every row that it skips."""
-    mine = (monitor.c.project_id == project_id) & (monitor.c.id < below) & monitor.c.deleted_at.is_(None)
-    query = select(monitor.c.id).where(mine).order_by(monitor.c.id.desc()).limit(1).offset(number - 1)
-    return connection.execute(query).scalar()
+    skipped = monitor.alias("skipped")
+    mine = (skipped.c.project_id == bindparam("project_id")) & skipped.c.deleted_at.is_(None)
+    first = select(skipped.c.id).where(mine, skipped.c.id < bindparam("below")).order_by(skipped.c.id.desc())
+    first = first.limit(1).offset(bindparam("offset"))
+    query = _ROWS.where(monitor.c.project_id == bindparam("project_id"))
+    query = query.where(monitor.c.id <= first.scalar_subquery()).order_by(monitor.c.id.desc())
+    return Gathered(query.limit(bindparam("limit")))
 
 
 @lru_cache(maxsize=256)

@@ -13,7 +13,7 @@ from tocsin.domain.errors import Code, TocsinError
 from tocsin.web.api import json_response
 from tocsin.web.dialect import Reply
 from tocsin.web.rate import SECOND, Standing, Window
-from tocsin.web.times import iso
+from tocsin.web.times import iso, plain
 from tocsin.web.trouble import Trouble
 
 Result = TypeVar("Result")
@@ -81,15 +81,10 @@ def second_or_none(at: int | None) -> str | None:
     return None if at is None else second(at)
 
 
-def plain_second(at: int) -> str:
-    """The time of a ping's reply and of a broken limit, in UTC: 2026-02-21 15:30:00."""
-    return iso(at)[:19].replace("T", " ")
-
-
 def _too_often(window: Window) -> dict[str, Any]:
     error = {
         "type": f"per_{window.per}",
         "limit": window.limit,
-        "reset_at": plain_second(window.reset_at * SECOND),
+        "reset_at": plain(window.reset_at * SECOND),
     }
     return {"success": False, "message": "Rate limit exceeded", "error": error}

@@ -115,18 +115,18 @@ async def resume_job(call: Call) -> Response:
 
 def item(call: Call, job: Monitor) -> dict[str, Any]:
     """A Job; also of a monitor that another dialect made."""
-    hides_token = call.actor.read_only
+    hides_token, now = call.actor.read_only, call.now
     return {
         "id": job.id,
         "job_key": None if hides_token else job.token,
         "name": job.name,
         "description": job.description,
-        "expected_interval_seconds": job.interval_seconds(call.now),
+        "expected_interval_seconds": job.interval_seconds(now),
         "grace_seconds": job.grace_seconds,
         "timezone": job.timezone,
         "ping_url": None if hides_token else ping_address(call.services, job),
         "is_enabled": is_enabled(job),
-        "status": status_word(job, call.now),
+        "status": status_word(job, now),
         "last_ping_at": second_or_none(job.last_ping_at),
         "next_expected_at": second_or_none(job.due_at),
         "created_at": second(job.created_at),

@@ -11,7 +11,8 @@ from tocsin.domain.monitor import Status
 from tocsin.domain.ping import Flag, Kind, Reading, Signal
 from tocsin.engine.intake import Answer
 from tocsin.web.dialect import Reply
-from tocsin.web.dialects.cronbeats.answers import JSON, plain_second
+from tocsin.web.dialects.cronbeats.answers import JSON
+from tocsin.web.times import plain
 
 _READINGS = {
     # A bare ping is a success, but its reply says "ping" and not "end".
@@ -47,9 +48,9 @@ def reply(answer: Answer) -> Reply:
         "message": "OK",
         "action": _action(answer),
         "job_key": answer.token,
-        "timestamp": plain_second(answer.arrived_at),
+        "timestamp": plain(answer.arrived_at),
         "processing_time_ms": _milliseconds_since(answer.arrived_at),
-        "next_expected": None if due_at is None else plain_second(due_at),
+        "next_expected": None if due_at is None else plain(due_at),
     }
     return Reply(200, JSON, orjson.dumps(content))
 

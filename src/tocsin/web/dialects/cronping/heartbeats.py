@@ -17,7 +17,7 @@ from tocsin.web.dialect import ping_address
 from tocsin.web.dialects.cronping.fields import changes_of, draft_of, renamed, schedule_of
 from tocsin.web.dialects.cronping.shapes import NAME, dashed, status_word
 from tocsin.web.query import Query
-from tocsin.web.times import iso, iso_kept, iso_or_none
+from tocsin.web.times import iso_kept, iso_or_none
 
 STATUSES = ("new", "up", "running", "late", "down", "paused")
 
@@ -138,7 +138,7 @@ def _item(call: Call, monitor: Monitor, now: int) -> dict[str, Any]:
         item["token"] = monitor.token
         item["pingUrl"] = ping_address(call.services, monitor)
     item["createdAt"] = iso_kept(monitor.created_at)
-    item["updatedAt"] = iso(_updated_at(monitor))
+    item["updatedAt"] = iso_kept(_updated_at(monitor))
     return item
 
 
