@@ -42,7 +42,7 @@ serve: $(STAMP) ## start the server with its data in ./data
 	$(BIN)/tocsin serve --data ./data
 
 test: $(STAMP) $(CLIENTS) ## run all tests (WORKERS=n, TEST_ARGS="-k word")
-	$(BIN)/python -m pytest -n $(WORKERS) $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TEST_ARGS)
 
 # The tests come last: their closing line is the last thing that is printed.
 check: $(STAMP) $(CLIENTS) ## what CI runs: format, lint, types, architecture, tests
@@ -50,7 +50,7 @@ check: $(STAMP) $(CLIENTS) ## what CI runs: format, lint, types, architecture, t
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n $(WORKERS) $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(TEST_ARGS)
 
 bench: $(STAMP) ## measure and print the table of budgets
 	$(BIN)/python -m benchmarks
