@@ -251,7 +251,7 @@ class App:
         return _Server(config)
 
     def _front(self) -> Front:
-        settings, token = self.settings, self.settings.metrics_token
+        settings = self.settings
         services = Services(
             self.manage,
             self.clock.now,
@@ -265,7 +265,7 @@ class App:
         pages = {
             "/healthz": healthz(__version__),
             "/readyz": readyz(self._readiness),
-            "/metrics": metrics(self._readings, token.get_secret_value() if token else None),
+            "/metrics": metrics(self._readings, _revealed(settings.metrics_token)),
         }
         bounds = Bounds(body_bytes=settings.request_limit_bytes)
         return Front(self.dialects, services, pages, build_dashboard(services), bounds)
@@ -331,9 +331,7 @@ def _database(settings: Settings) -> Path:
 
 
 def _secret_key(settings: Settings, *, may_make: bool) -> str:
-    if settings.secret_key:
-        return settings.secret_key.get_secret_value()
-    return load_key(settings.data, may_make=may_make)
+    return _revealed(settings.secret_key) or load_key(settings.data, may_make=may_make)
 
 
 def _plans(settings: Settings) -> Plans:
@@ -364,10 +362,9 @@ def _revealed(secret: SecretStr | None) -> str | None:
 
 
 def _billing_config(settings: Settings) -> BillingConfig:
-    secret_key, webhook_secret = settings.stripe_secret_key, settings.stripe_webhook_secret
     return BillingConfig(
-        secret_key=secret_key.get_secret_value() if secret_key else None,
-        webhook_secret=webhook_secret.get_secret_value() if webhook_secret else None,
+        secret_key=_revealed(settings.stripe_secret_key),
+        webhook_secret=_revealed(settings.stripe_webhook_secret),
         api_base=settings.stripe_api_base,
         prices=settings.stripe_prices,
         timeout_seconds=settings.http_timeout_seconds,

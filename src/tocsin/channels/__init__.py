@@ -18,6 +18,8 @@ from re import Pattern
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
+import orjson
+
 from tocsin.domain.alert import Facts
 from tocsin.domain.channel import Outcome, Receipt, Sender
 from tocsin.domain.errors import Code, TocsinError
@@ -98,6 +100,15 @@ def receipt_of(reply: Reply, says: str = "") -> Receipt:
     """What an answer means. `says`: what else the receiver said, free of secrets; its body as it is may
     repeat the address, and a chat service's address is one."""
     return judge(reply.status, reply.headers.get("retry-after"), says)
+
+
+def read_body(reply: Reply) -> Mapping[str, Any]:
+    """The JSON object that a receiver answered with; empty where it said something else."""
+    try:
+        body = orjson.loads(reply.body_prefix)
+    except orjson.JSONDecodeError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def judge(status: int, retry_after: str | None = None, says: str = "") -> Receipt:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from tocsin.channels import Form, Tools, post, receipt_of
+from tocsin.channels import Form, Tools, post, read_body, receipt_of
 from tocsin.domain.alert import Facts
 from tocsin.domain.channel import Receipt, Sender
 from tocsin.engine.note import SIGNS, Note, Tone, compose, fit, keep_quiet
@@ -82,9 +82,5 @@ def _error(reply: Reply) -> str:
     """Discord's own error code. Its words are not kept: a stranger at that address could repeat it."""
     if reply.status < 400:
         return ""
-    try:
-        body = orjson.loads(reply.body_prefix)
-    except orjson.JSONDecodeError:
-        return ""
-    code = body.get("code") if isinstance(body, dict) else None
+    code = read_body(reply).get("code")
     return _ERRORS.get(code, f"Discord's error {code}") if isinstance(code, int) and code else ""

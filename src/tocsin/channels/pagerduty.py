@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from tocsin.channels import Form, Tools, post, receipt_of
+from tocsin.channels import Form, Tools, post, read_body, receipt_of
 from tocsin.domain.alert import Event, Facts
 from tocsin.domain.channel import Receipt, Sender
 from tocsin.domain.monitor import Reason
@@ -117,11 +117,7 @@ def _errors(reply: Reply, key: str) -> str:
     """What PagerDuty finds wrong with an event: {"status", "message", "errors": [text, …]}."""
     if reply.status < 400:
         return ""
-    try:
-        body = orjson.loads(reply.body_prefix)
-    except orjson.JSONDecodeError:
-        return ""
-    errors = body.get("errors") if isinstance(body, dict) else None
+    errors = read_body(reply).get("errors")
     if not isinstance(errors, list):
         return ""
     says = "; ".join(one for one in errors if isinstance(one, str))

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from tocsin.channels import Form, Tools, judge, post, receipt_of
+from tocsin.channels import Form, Tools, judge, post, read_body, receipt_of
 from tocsin.domain.alert import Facts
 from tocsin.domain.channel import Outcome, Receipt, Sender
 from tocsin.engine.note import SIGNS, Note, compose, fit, keep_quiet, one_line, shorten
@@ -101,7 +101,7 @@ def _receipt(reply: Reply | Receipt, token: str) -> Receipt:
     """Telegram says in the body what went wrong, and there alone when to come back."""
     if isinstance(reply, Receipt):
         return reply
-    body = _body(reply)
+    body = read_body(reply)
     says = shorten(one_line(str(body.get("description", "")).replace(token, "***")), 200)
     if body.get("ok") is not False:
         return receipt_of(reply)
@@ -115,16 +115,8 @@ def _moved_to(reply: Reply | Receipt) -> str | None:
     """The chat that a group became when it was made a supergroup."""
     if isinstance(reply, Receipt):
         return None
-    chat_id = _parameters(_body(reply)).get("migrate_to_chat_id")
+    chat_id = _parameters(read_body(reply)).get("migrate_to_chat_id")
     return str(chat_id) if isinstance(chat_id, int) else None
-
-
-def _body(reply: Reply) -> Mapping[str, Any]:
-    try:
-        body = orjson.loads(reply.body_prefix)
-    except orjson.JSONDecodeError:
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 def _parameters(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from starlette.types import ASGIApp
@@ -34,6 +35,16 @@ class Reply(NamedTuple):
     status: int
     content_type: bytes
     body: bytes
+
+
+# What most dialects say of a ping that was not stored, where their vendors publish nothing.
+PING_TEXTS: Mapping[int, str] = MappingProxyType(
+    {
+        405: "Use GET, POST or HEAD",
+        429: "Too many requests. Try again later.",
+        503: "The ping could not be stored. Try again.",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

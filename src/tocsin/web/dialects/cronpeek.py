@@ -25,7 +25,7 @@ from tocsin.domain.record import Monitor
 from tocsin.engine.intake import Answer
 from tocsin.engine.manage.monitors import MonitorDraft, MonitorQuery, MonitorRef
 from tocsin.web.api import Call, Visit, assemble, json_response
-from tocsin.web.dialect import Claim, Credential, Dialect, Pings, Reply, ping_address
+from tocsin.web.dialect import PING_TEXTS, Claim, Credential, Dialect, Pings, Reply, ping_address
 from tocsin.web.openapi import About, Operation
 from tocsin.web.payload import read_object
 from tocsin.web.reference import reference
@@ -41,12 +41,7 @@ PING = "/api/v1/ping/"
 SHORTEST_SCHEDULE = SHORTEST_GRACE = 60
 MANY = 1_000  # monitors that are written beside the event loop, so that no ping waits for them
 
-_PING_TEXTS = {
-    404: "Ping token not found",
-    405: "Use GET, POST or HEAD",
-    429: "Too many requests. Try again later.",
-    503: "The ping could not be stored. Try again.",
-}
+_PING_TEXTS = {**PING_TEXTS, 404: "Ping token not found"}
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-28T02:00:12.000Z"])]
 Status = Literal["new", "up", "down", "paused"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from tocsin.engine.intake import Answer
 from tocsin.engine.manage.form import LONGEST_TIME
-from tocsin.web.dialect import Reply
+from tocsin.web.dialect import PING_TEXTS, Reply
 from tocsin.web.trouble import Trouble
 
 NAME = "anethoth"
@@ -18,12 +18,7 @@ JSON = b"application/json"
 MOST_MINUTES = LONGEST_TIME // 60
 USUAL_SCHEDULE, USUAL_GRACE = 60, 10  # minutes
 
-_PING_TEXTS = {
-    404: "Monitor not found",
-    405: "Use GET, POST or HEAD",
-    429: "Too many requests. Try again later.",
-    503: "The ping could not be stored. Try again.",
-}
+_PING_TEXTS = {**PING_TEXTS, 404: "Monitor not found"}
 
 Time = Annotated[str, Field(description="UTC.", examples=["2026-04-12 03:00:00"])]
 Status = Literal["new", "up", "down", "paused"]

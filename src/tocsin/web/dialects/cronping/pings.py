@@ -10,17 +10,12 @@ import orjson
 from tocsin.domain.monitor import SECOND, Status
 from tocsin.domain.ping import Kind
 from tocsin.engine.intake import Answer
-from tocsin.web.dialect import Pings, Reply
+from tocsin.web.dialect import PING_TEXTS, Pings, Reply
 from tocsin.web.dialects.cronping.shapes import JSON, refuse
 from tocsin.web.times import iso_or_none
 from tocsin.web.trouble import Trouble
 
-_TEXTS = {
-    404: "Heartbeat not found",
-    405: "Use GET, POST or HEAD",
-    429: "Too many requests. Try again later.",
-    503: "The ping could not be stored. Try again.",
-}
+_TEXTS = {**PING_TEXTS, 404: "Heartbeat not found"}
 
 
 def ping_reply(answer: Answer) -> Reply:
