@@ -24,8 +24,8 @@ async def test_an_earlier_event_that_comes_while_the_store_is_asked_is_not_overs
     room.watch.looked_at = 0
     read = store.read
 
-    async def slow_read(fn: Callable[..., Any]) -> Any:
-        found = await read(fn)
+    async def slow_read(fn: Callable[..., Any], *, is_short: bool = False) -> Any:
+        found = await read(fn, is_short=is_short)
         store.read = read  # type: ignore[method-assign]
         room.watch.wake_by(clock.now() + SECOND // 5)
         return found

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, func, insert, select, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from tocsin.domain.monitor import SECOND
 from tocsin.store import monitors, pings, tables
+from tocsin.store.prepared import driver
 from tocsin.store.schema import migrate
 from tocsin.store.sqlite import sqlite_engine
 
@@ -80,10 +81,10 @@ def rows(connection: Connection) -> dict[str, int]:
     "search", [monitors.EVERYTHING, monitors.Search("job", frozenset({"late"}), ("db",), NOW)]
 )
 def test_a_page_comes_from_the_index_in_its_order(connection: Connection, search: monitors.Search) -> None:
-    query = monitors._list(search.shape)._in_one.compile(dialect=sqlite.dialect(paramstyle="named"))
+    query = monitors._list(search.shape)._in_one
     bounds = {"project_id": 1, "below": 2**62, "limit": 50, "offset": 0}
-    values = {**query.params, **search.values, **bounds}
-    plan = [row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {query}"), values)]
+    values = {**query._constants, **search.values, **bounds}
+    plan = [row[-1] for row in driver(connection).execute(f"EXPLAIN QUERY PLAN {query._text}", values)]
     assert "monitor_list" in " ".join(plan)
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN monitor") for step in plan)
 

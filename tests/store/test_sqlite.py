@@ -67,7 +67,7 @@ async def together(store: SqliteStore, *fns: Callable[[Connection], object]) -> 
 def commits(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the writer runs itself, from now on."""
     seen: list[str] = []
-    monkeypatch.setattr("tocsin.store.sqlite._raw", lambda connection: _Spy(connection, seen))
+    monkeypatch.setattr("tocsin.store.sqlite.driver", lambda connection: _Spy(connection, seen))
     return seen
 
 
@@ -167,7 +167,7 @@ async def test_a_database_that_cannot_be_had_is_a_refusal(
             return super().execute(statement)
 
     with monkeypatch.context() as patch:
-        patch.setattr("tocsin.store.sqlite._raw", lambda connection: Locked(connection, []))
+        patch.setattr("tocsin.store.sqlite.driver", lambda connection: Locked(connection, []))
         with pytest.raises(TocsinError) as refused:
             await store.write(add("test a"))
     assert refused.value.code is Code.UNAVAILABLE

@@ -86,8 +86,8 @@ class Store(Protocol):
     def hot(self) -> Hot:
         """The batch paths, as this database has them."""
 
-    async def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a read transaction."""
+    async def read(self, fn: Callable[[Connection], T], *, is_short: bool = False) -> T:
+        """Run `fn` in a read transaction. `is_short`: it reads a few rows by an index, and may run twice."""
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a write transaction: committed durably when this returns, rolled back if it raises."""

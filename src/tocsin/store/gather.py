@@ -7,27 +7,31 @@ back: a page of 50 at 16 connections took 86 ms. As one JSON text it is one row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-import orjson
+import msgspec
 from sqlalchemy import Connection, Select, func, select
 
+from tocsin.store.prepared import Prepared
 
-class Gathered:
-    """A query whose rows are numbers and texts, to be made once: making it costs more than running it.
+T = TypeVar("T")
 
-    On SQLite true and false read as 1 and 0.
-    """
 
-    def __init__(self, query: Select[*tuple[Any, ...]]) -> None:
-        self._query = query
+class Gathered(Generic[T]):
+    """A query as `Prepared` takes it, whose rows are all wanted; to be made once. `row` is list, or a struct
+    (array_like) of the query's columns."""
+
+    def __init__(self, query: Select[*tuple[Any, ...]], row: type[T]) -> None:
         rows = query.subquery()
-        self._in_one = select(func.json_group_array(func.json_array(*rows.c)))
+        self._query = query
+        self._type = list[row]  # type: ignore[valid-type]
+        self._in_one = Prepared(select(func.json_group_array(func.json_array(*rows.c))))
+        self._decoder = msgspec.json.Decoder(self._type)
 
-    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[list[Any]]:
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[T]:
         """All rows, in no certain order."""
         if connection.dialect.name != "sqlite":
-            return [list(row) for row in connection.execute(self._query, values)]
-        text = connection.execute(self._in_one, values).scalar_one()
-        found: list[list[Any]] = orjson.loads(text)
-        return found
+            found = [tuple(row) for row in connection.execute(self._query, values)]
+            return msgspec.convert(found, self._type)
+        row = self._in_one.first(connection, values)
+        return self._decoder.decode(row[0]) if row else []

@@ -54,7 +54,7 @@ def _column(field: str) -> ColumnElement[Any]:
 
 # Outer joins keep the planner from starting anywhere but at the list's index.
 _ROWS = (
-    select(*(_column(field) for field in Monitor._fields))
+    select(*(_column(field) for field in Monitor.__struct_fields__))
     .outerjoin(monitor_state, monitor_state.c.monitor_id == monitor.c.id)
     .outerjoin(token, and_(token.c.monitor_id == monitor.c.id, token.c.dialect == monitor.c.dialect))
     .where(monitor.c.deleted_at.is_(None))
@@ -66,7 +66,6 @@ _ADD = insert(monitor).returning(monitor.c.id, sort_by_parameter_order=True)
 _ADD_STATE, _ADD_TOKEN = insert(monitor_state), insert(token)
 _TOP = 2**62
 _CHUNK = 500  # of a long list; what is decoded in one go keeps the event loop waiting
-_FAN_OUT = Monitor._fields.index("fan_out")
 
 
 class Search(NamedTuple):
@@ -115,16 +114,17 @@ def page(
     offset: int = 0,
     cursor: int | None = None,
     search: Search = EVERYTHING,
+    total: int | None = None,
 ) -> list[Monitor]:
-    """A project's monitors, newest first."""
+    """A project's monitors, newest first. `total`: how many match, where that is known."""
     found: list[Monitor] = []
     below = _TOP if cursor is None else cursor
     while len(found) < limit:
         size = min(_CHUNK, limit - len(found))
-        bounds = {"project_id": project_id, "below": below, "limit": size, "offset": offset}
-        query = _list_from() if offset and search.is_empty else _list(search.shape)
-        rows = query.rows(connection, {**search.values, **bounds})
-        found += sorted(map(_monitor, rows), key=_id, reverse=True)
+        bounds = {"project_id": project_id, "below": below, "limit": size}
+        query, skipped = _query(search, offset, total if cursor is None else None)
+        rows = query.rows(connection, {**search.values, **bounds, "offset": skipped})
+        found += sorted(rows, key=_id, reverse=True)
         if len(rows) < size:
             break
         below, offset = found[-1].id, 0
@@ -146,7 +146,7 @@ def of_all(
     query = query.where(*_conditions(search.shape)).order_by(monitor.c.id.desc()).limit(limit)
     if project_name is not None:
         query = query.where(project.c.name == project_name)
-    return [(Monitor._make(row[:-1]), row[-1]) for row in connection.execute(query, search.values)]
+    return [(Monitor(*row[:-1]), row[-1]) for row in connection.execute(query, search.values)]
 
 
 def get(connection: Connection, monitor_id: int) -> Monitor | None:
@@ -156,7 +156,7 @@ def get(connection: Connection, monitor_id: int) -> Monitor | None:
 
 def get_all(connection: Connection, ids: Collection[int]) -> dict[int, Monitor]:
     """Monitors by id, in any project."""
-    return {row.id: Monitor._make(row) for row in connection.execute(_OF_IDS, {"ids": list(ids)})}
+    return {row.id: Monitor(*row) for row in connection.execute(_OF_IDS, {"ids": list(ids)})}
 
 
 def find_by_uid(connection: Connection, uid: str) -> Monitor | None:
@@ -174,7 +174,7 @@ def find_by_prefix(connection: Connection, prefix: str, project_id: int) -> Moni
 def find_by_beginning(connection: Connection, start: str) -> list[Monitor]:
     """Up to two monitors of any project whose uids start with these hex digits."""
     query = _ROWS.where(monitor.c.uid >= start, monitor.c.uid < start + "g")
-    return [Monitor._make(row) for row in connection.execute(query.limit(2))]
+    return [Monitor(*row) for row in connection.execute(query.limit(2))]
 
 
 def find_by_token(connection: Connection, text: str, dialect: str) -> Monitor | None:
@@ -284,27 +284,36 @@ def purge_deleted(connection: Connection, before: int, limit: int) -> int:
 
 def _one(connection: Connection, query: Select[*tuple[Any, ...]]) -> Monitor | None:
     row = connection.execute(query).first()
-    return Monitor._make(row) if row else None
+    return Monitor(*row) if row else None
 
 
-@lru_cache(maxsize=1)
-def _list_from() -> Gathered:
+def _query(search: Search, offset: int, total: int | None) -> tuple[Gathered[Monitor], int]:
+    """The query for a part of a list, and how many rows it has to skip: from the nearer end."""
+    if not offset or not search.is_empty:
+        return _list(search.shape), offset
+    after = -1 if total is None else total - 1 - offset
+    return (_list_from(from_end=True), after) if 0 <= after < offset else (_list_from(from_end=False), offset)
+
+
+@lru_cache(maxsize=2)
+def _list_from(*, from_end: bool) -> Gathered[Monitor]:
     """The list without filters, after an offset: only the list's index is read up to there, while OFFSET in
-    the list itself would join every row that it skips."""
+    the list itself would join every row that it skips. `from_end` counts the monitors after the first one."""
     skipped = monitor.alias("skipped")
     mine = (skipped.c.project_id == bindparam("project_id")) & skipped.c.deleted_at.is_(None)
-    first = select(skipped.c.id).where(mine, skipped.c.id < bindparam("below")).order_by(skipped.c.id.desc())
+    first = select(skipped.c.id).where(mine, skipped.c.id < bindparam("below"))
+    first = first.order_by(skipped.c.id.asc() if from_end else skipped.c.id.desc())
     first = first.limit(1).offset(bindparam("offset"))
     query = _ROWS.where(monitor.c.project_id == bindparam("project_id"))
     query = query.where(monitor.c.id <= first.scalar_subquery()).order_by(monitor.c.id.desc())
-    return Gathered(query.limit(bindparam("limit")))
+    return Gathered(query.limit(bindparam("limit")), Monitor)
 
 
 @lru_cache(maxsize=256)
-def _list(shape: Shape) -> Gathered:
+def _list(shape: Shape) -> Gathered[Monitor]:
     query = _ROWS.where(monitor.c.project_id == bindparam("project_id"), monitor.c.id < bindparam("below"))
     query = query.where(*_conditions(shape)).order_by(monitor.c.id.desc())
-    return Gathered(query.limit(bindparam("limit")).offset(bindparam("offset")))
+    return Gathered(query.limit(bindparam("limit")).offset(bindparam("offset")), Monitor)
 
 
 @lru_cache(maxsize=256)
@@ -348,11 +357,6 @@ def _has_status(status: str) -> ColumnElement[bool]:
             return state.snoozed_until > now
         case _:
             return state.status == status
-
-
-def _monitor(row: list[Any]) -> Monitor:
-    row[_FAN_OUT] = bool(row[_FAN_OUT])
-    return Monitor._make(row)
 
 
 def _purge(connection: Connection, monitor_id: int, limit: int) -> int:

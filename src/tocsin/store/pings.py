@@ -41,8 +41,8 @@ def _chain() -> CTE:
 _CHAIN = _chain()
 _ALL = select(_CHAIN.c.step, *(_CHAIN.c[name] for name in PingView._fields)).order_by(_CHAIN.c.step)
 _ALL = _ALL.limit(bindparam("limit")).offset(bindparam("offset"))
-_LIST = Gathered(_ALL)
-_LIST_OF_KINDS = Gathered(_ALL.where(_CHAIN.c.kind.in_(bindparam("kinds", expanding=True))))
+_IS_OF_KINDS = bindparam("kinds").op("&")(literal(1).op("<<")(_CHAIN.c.kind)) != 0
+_LIST, _LIST_OF_KINDS = Gathered(_ALL, list), Gathered(_ALL.where(_IS_OF_KINDS), list)
 
 
 def page(
@@ -60,7 +60,8 @@ def page(
         return []
     bounds = {"start": start, "limit": limit, "offset": offset, "oldest_at": oldest_at}
     if kinds:
-        rows = _LIST_OF_KINDS.rows(connection, {**bounds, "steps": steps, "kinds": list(kinds)})
+        bits = sum(1 << kind for kind in set(kinds))
+        rows = _LIST_OF_KINDS.rows(connection, {**bounds, "steps": steps, "kinds": bits})
     else:
         rows = _LIST.rows(connection, {**bounds, "steps": min(steps, offset + limit)})
     return [PingView._make(row[1:]) for row in sorted(rows)]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 
 from tocsin.domain.project import Role
 from tocsin.domain.record import ProjectView
+from tocsin.store.prepared import Prepared
 from tocsin.store.tables import account, member, project
 
 _VIEW = (
@@ -30,6 +31,7 @@ _VIEW = (
     .order_by(project.c.id)
 )
 _COUNT = select(project.c.monitor_count).where(project.c.id == bindparam("project_id"))
+_PREPARED_COUNT = Prepared(_COUNT)
 _COUNT_LOCKED = _COUNT.with_for_update()
 _ADD_COUNT = (
     update(project)
@@ -117,8 +119,8 @@ def change(connection: Connection, project_id: int, values: Mapping[str, Any]) -
 
 def monitor_count(connection: Connection, project_id: int) -> int:
     """How many monitors the project has; kept, not counted."""
-    count: int = connection.execute(_COUNT, {"project_id": project_id}).scalar_one()
-    return count
+    row = _PREPARED_COUNT.first(connection, {"project_id": project_id})
+    return int(row[0]) if row else 0
 
 
 def lock_monitor_count(connection: Connection, project_id: int) -> int:

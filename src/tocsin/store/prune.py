@@ -49,7 +49,8 @@ class OldPings:
             .outerjoin(_state, _state.c.monitor_id == _ping.c.monitor_id)
             .where(_ping.c.id > bindparam("after"))
             .order_by(_ping.c.id)
-            .limit(bindparam("limit"))
+            .limit(bindparam("limit")),
+            list,
         )
         self._needs_now = bool(histories)
 

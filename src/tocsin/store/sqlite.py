@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 
 from tocsin.domain.errors import Code, TocsinError
 from tocsin.store.hot.sqlite import SqliteHot
+from tocsin.store.prepared import driver
 
 T = TypeVar("T")
 Job = tuple[Callable[[Connection], Any], "Future[Any]"]
@@ -92,8 +93,15 @@ class SqliteStore:
         for thread in self._threads:
             thread.start()
 
-    async def read(self, fn: Callable[[Connection], T]) -> T:
-        """As `Store.read`; on one of the reader threads."""
+    async def read(self, fn: Callable[[Connection], T], *, is_short: bool = False) -> T:
+        """As `Store.read`; on one of the reader threads, but for what is short.
+
+        A thread that wants the interpreter back while the event loop is busy waits longer than such a query
+        takes (docs/decisions/0012-short-reads-on-the-event-loop.md).
+        """
+        if is_short:
+            with contextlib.suppress(OperationalError, sqlite3.OperationalError):
+                return self._read(fn, may_wait=False)
         with _translated():
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
@@ -112,11 +120,13 @@ class SqliteStore:
             await asyncio.to_thread(thread.join)
         self._readers.shutdown()
 
-    def _read(self, fn: Callable[[Connection], T]) -> T:
+    def _read(self, fn: Callable[[Connection], T], *, may_wait: bool = True) -> T:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._reader_engine.connect()
-        raw = _raw(connection)
+            if not may_wait:
+                driver(connection).execute("PRAGMA busy_timeout = 0")
+        raw = driver(connection)
         raw.execute("BEGIN")
         try:
             return fn(connection)
@@ -131,13 +141,13 @@ class SqliteStore:
             del job
             if self._log_is_long.is_set():
                 self._log_is_long.clear()
-                _restart_log(_raw(connection))
+                _restart_log(driver(connection))
         connection.close()
 
     def _write_group(self, connection: Connection, first: Job) -> None:
         """One commit for a job and for what waits behind it: a disk can be written to some hundred times a
         second. Each job is a savepoint; whoever waits for it hears of it after the commit."""
-        raw, jobs, results = _raw(connection), [first], list[Any]()
+        raw, jobs, results = driver(connection), [first], list[Any]()
         ends_at = time.monotonic() + GROUP_SECONDS
         try:
             raw.execute("BEGIN IMMEDIATE")
@@ -173,7 +183,7 @@ class SqliteStore:
     def _attempt(self, connection: Connection, fn: Callable[[Connection], Any]) -> Any:
         """What `fn` returns, or that it failed and left nothing behind. Raises where the whole group is lost:
         some errors, a full disk among them, make SQLite give the transaction up."""
-        raw = _raw(connection)
+        raw = driver(connection)
         raw.execute("SAVEPOINT job")
         try:
             result = fn(connection)
@@ -190,7 +200,7 @@ class SqliteStore:
         """Copy the log into the file once a second; where that leaves a long log, have the writer pause for
         an instant so that the log can start over."""
         with self._writer_engine.connect() as connection:
-            raw = _raw(connection)
+            raw = driver(connection)
             while not self._stopping.wait(CHECKPOINT_SECONDS):
                 _busy, pages, _moved = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 if pages > LONG_LOG_PAGES:
@@ -220,7 +230,3 @@ def _restart_log(raw: sqlite3.Connection) -> None:
     row = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
     log.debug("log_restarted", busy=row[0], pages=row[1])
-
-
-def _raw(connection: Connection) -> sqlite3.Connection:
-    return connection.connection.driver_connection  # type: ignore[return-value]

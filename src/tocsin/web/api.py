@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route, compile_path
+from starlette.routing import Route, Router, compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.project import Actor
@@ -20,7 +20,7 @@ from tocsin.web.openapi import Operation
 from tocsin.web.payload import MalformedError, read_object
 from tocsin.web.rate import Standing
 from tocsin.web.services import Services
-from tocsin.web.trouble import BROKEN, Trouble, TroubleError, too_often, trouble_of
+from tocsin.web.trouble import Trouble, TroubleError, too_often, trouble_of
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _TEXTS = {
@@ -37,21 +37,17 @@ class Visit(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A request of somebody who showed a key."""
+    """A request of somebody who showed a key, at one moment: `now` is microseconds UTC."""
 
     request: Request
     services: Services
     actor: Actor
+    now: int
 
     @property
     def manage(self) -> Manage:
         """The use cases."""
         return self.services.manage
-
-    @property
-    def now(self) -> int:
-        """The present moment, in microseconds UTC."""
-        return self.services.now()
 
     def part(self, name: str) -> str:
         """A part of the path."""
@@ -75,19 +71,25 @@ def response_of(reply: Reply, headers: Mapping[str, str] | None = None) -> Respo
 
 def assemble(
     dialect: Dialect, services: Services, operations: Sequence[Operation], more: Sequence[Route] = ()
-) -> Starlette:
+) -> ASGIApp:
     """The application of these operations, in the dialect's manners, and of `more` as it is.
 
-    Starlette serves what FastAPI describes (openapi.py): a request costs a third of what it costs there.
+    Starlette serves what FastAPI describes (openapi.py): a request costs a third of what it costs there. What
+    breaks is left to the front, which logs it.
     """
-    face = _Face(dialect, services, operations, more)
-    routes = [Route(each.path, face.endpoint(each), methods=[each.method]) for each in operations]
-    app = Starlette(
-        routes=[*routes, *more],
-        exception_handlers={HTTPException: face.refuse_address, Exception: face.refuse_broken},
-    )
-    app.router.redirect_slashes = False
-    return app
+    return _Face(dialect, services, operations, more)
+
+
+class _Endpoint:
+    """A handler as a route has it. A class, since Starlette wraps functions in more than we need."""
+
+    def __init__(self, answer: Callable[[Request, Endpoint], Awaitable[Response]], run: Endpoint) -> None:
+        self._answer = answer
+        self._run = run
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive), self._run)
+        await response(scope, receive, send)
 
 
 class _Face:
@@ -98,33 +100,41 @@ class _Face:
     ) -> None:
         self._dialect = dialect
         self._services = services
+        routes = [
+            Route(each.path, _Endpoint(self.answer, self._run(each)), methods=[each.method])
+            for each in operations
+        ]
+        self._router = Router([*routes, *more], redirect_slashes=False)
         self._methods = [(compile_path(operation.path)[0], operation.method) for operation in operations]
         self._methods += [
             (route.path_regex, method) for route in more for method in sorted(route.methods or ())
         ]
 
-    def endpoint(self, operation: Operation) -> Endpoint:
-        """The handler with all its refusals in the dialect's shape."""
-        run = self._with_key(operation) if operation.needs_key else self._without_key(operation)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        scope["app"] = self  # so that the router raises what it refuses
+        try:
+            await self._router(scope, receive, send)
+        except HTTPException as error:
+            response = await self._refuse_address(Request(scope, receive), error.status_code)
+            await response(scope, receive, send)
 
-        async def endpoint(request: Request) -> Response:
-            try:
-                response = await run(request)
-            except TocsinError as error:
-                trouble = trouble_of(error, self._dialect.statuses, self._dialect.field_names)
-                response = self._refuse(trouble)
-            except MalformedError as error:
-                response = self._refuse(Trouble(400, str(error)))
-            except TroubleError as error:
-                response = self._refuse(error.trouble)
-            return self._with_limits(request, response)
+    async def answer(self, request: Request, run: Endpoint) -> Response:
+        """What a handler answers, or its refusal in the dialect's shape."""
+        try:
+            response = await run(request)
+        except TocsinError as error:
+            trouble = trouble_of(error, self._dialect.statuses, self._dialect.field_names)
+            response = self._refuse(trouble)
+        except MalformedError as error:
+            response = self._refuse(Trouble(400, str(error)))
+        except TroubleError as error:
+            response = self._refuse(error.trouble)
+        return self._with_limits(request, response)
 
-        return endpoint
-
-    async def refuse_address(self, request: Request, error: Exception) -> Response:
+    async def _refuse_address(self, request: Request, status: int) -> Response:
         """A path or method that no operation has (404, 405). A known key is told its limits here, too."""
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        response = self._refuse(Trouble(status, _TEXTS.get(status, BROKEN.message)))
+        response = self._refuse(Trouble(status, _TEXTS[status]))
         if status == 405:
             path = request.scope["path"]
             methods = dict.fromkeys(method for pattern, method in self._methods if pattern.match(path))
@@ -137,14 +147,14 @@ class _Face:
             response = self._refuse(trouble.trouble)
         return self._with_limits(request, response)
 
-    async def refuse_broken(self, _request: Request, _error: Exception) -> Response:
-        """Our own mistake; the front logs it."""
-        return self._refuse(BROKEN)
+    def _run(self, operation: Operation) -> Endpoint:
+        return self._with_key(operation) if operation.needs_key else self._without_key(operation)
 
     def _with_key(self, operation: Operation) -> Endpoint:
         async def run(request: Request) -> Response:
             actor = await self._admit(request)
-            response: Response = await operation.handler(Call(request, self._services, actor))
+            call = Call(request, self._services, actor, self._services.now())
+            response: Response = await operation.handler(call)
             return response
 
         return run
@@ -166,7 +176,8 @@ class _Face:
     def _with_limits(self, request: Request, response: Response) -> Response:
         standing: Standing | None = getattr(request.state, "standing", None)
         if standing:
-            response.headers.update(self._dialect.rate_headers(standing))
+            headers = self._dialect.rate_headers(standing).items()
+            response.raw_headers += [(name.lower().encode(), value.encode()) for name, value in headers]
         return response
 
     def _count(self, request: Request, actor: Actor) -> None:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from tocsin.web.dialect import Claim, Dialect
+
+REMEMBERED = 1_024  # paths
 
 
 class Head(NamedTuple):
@@ -37,13 +40,17 @@ class Choice:
             for dialect in dialects
             for claim in dialect.claims
         ]
+        self._having = lru_cache(REMEMBERED)(self._find)
 
     def claimants(self, head: Head) -> list[Claimant]:
         """Who may be meant by this head: none where nobody has the path, several where the body must tell."""
-        found = [claimant for pattern, claimant in self._claims if pattern.fullmatch(head.path)]
+        found = self._having(head.path)
         if len(found) > 1:
             found = [c for c in found if c.dialect.credential.fits(head.headers)] or found
         return [c for c in found if head.method in c.claim.methods] or found
+
+    def _find(self, path: str) -> list[Claimant]:
+        return [claimant for pattern, claimant in self._claims if pattern.fullmatch(path)]
 
     def decide(self, found: Sequence[Claimant], head: Head, fields: Iterable[str]) -> Dialect | None:
         """The one of several claimants that a body with these fields, or the header present, speaks of."""

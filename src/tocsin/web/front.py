@@ -6,6 +6,8 @@ A path that starts with a dialect's name speaks that dialect, always; else the d
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -66,11 +68,13 @@ class Front:
         self._pages = pages
         self._dashboard = dashboard
         self._bounds = bounds
+        self._turns = _Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. What breaks is logged, and answered in the dialect's shape."""
         if scope["type"] != "http":
             return
+        await self._turns.wait()
         target = self._target(_head(scope))
         sending = _Sending(send, has_body=scope["method"] != "HEAD")
         try:
@@ -117,6 +121,30 @@ class Front:
         if dialect is None:
             raise TroubleError(_NO_KEY)
         return self._apps[dialect.name]
+
+
+class _Turns:
+    """Lets requests begin one after the other, each in a pass of the event loop of its own: what others wrote
+    goes out in between, and pings come in."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def wait(self) -> None:
+        """Return when it is one's turn."""
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._next, loop)
+        self._waiting.append(turn)
+        await turn
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        turn = self._waiting.popleft()
+        if not turn.done():
+            turn.set_result(None)
+        if self._waiting:
+            loop.call_soon(self._next, loop)
 
 
 class _Target(NamedTuple):

@@ -177,7 +177,7 @@ class Accounts(Keys, Links):
             return None
         now = self._now()
         return await self._tools.store.read(
-            lambda connection: accounts.session_account(connection, digest(raw), now)
+            lambda connection: accounts.session_account(connection, digest(raw), now), is_short=True
         )
 
     async def end_session(self, raw: str) -> None:

@@ -223,7 +223,7 @@ class Channels(Consent):
         return await self._tools.store.read(lambda connection: channels.of_project(connection, project_id))
 
     async def _channel_row(self, actor: Actor, ref: str | int) -> ChannelRow:
-        return await self._tools.store.read(lambda connection: _get(connection, actor, ref))
+        return await self._tools.store.read(lambda connection: _get(connection, actor, ref), is_short=True)
 
     async def _check_config(self, form: Form, kind: str, config: Any) -> dict[str, Any]:
         """The kind's own check, and that every destination may be reached."""

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -117,7 +118,7 @@ class Editing(Monitors):
             [token] = _new_tokens(connection, [monitor.dialect])
             monitors.replace_token(connection, monitor_id, monitor.dialect, token)
             monitors.change(connection, monitor_id, {"updated_at": now})
-            return monitor._replace(token=token, updated_at=now)
+            return replace(monitor, token=token, updated_at=now)
 
         return await self._tools.store.write(rotate)
 

@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 class _Known(NamedTuple):
     holder: keys.Holder
+    actor: Actor
     read_at: int
 
 
@@ -43,23 +44,14 @@ class Keys(Desk):
         or revoked; PAYMENT_REQUIRED where the plan has no API. Cheap: remembered for a second, and
         forgotten at once when a key is revoked here."""
         now = self._now() if now is None else now
-        holder = await self._holder(raw_key, now) if raw_key and len(raw_key) <= LONGEST_KEY else None
-        if holder is None or holder.dialect != dialect or _is_over(holder, now):
+        known = await self._look_up(raw_key, now) if raw_key and len(raw_key) <= LONGEST_KEY else None
+        if known is None or known.actor.dialect != dialect or _is_over(known.holder, now):
             raise TocsinError(Code.UNAUTHENTICATED, "The API key is missing, unknown, expired or revoked.")
-        plan = self._tools.plans.plan(dialect, holder.plan, holder.project_dialect)
+        plan = known.actor.plan
         if not plan.api_access:
             raise TocsinError(Code.PAYMENT_REQUIRED, f"The plan {plan.label} has no API access.")
-        self._note_use(holder, now)
-        return Actor(
-            holder.project_id,
-            holder.project_uid,
-            dialect,
-            plan,
-            holder.key_id,
-            holder.read_only,
-            holder.owner_id,
-            holder.owner_email,
-        )
+        self._note_use(known.holder, now)
+        return known.actor
 
     async def create_key(
         self,
@@ -110,20 +102,36 @@ class Keys(Desk):
             raise not_found("key")
         return view
 
-    async def _holder(self, raw_key: str, now: int) -> keys.Holder | None:
+    async def _look_up(self, raw_key: str, now: int) -> _Known | None:
         hashed = digest(raw_key)
         known = self._known.get(hashed)
         if known is not None and now - known.read_at < REMEMBERED_FOR:
-            return known.holder
+            return known
         remembered = self._known
-        holder = await self._tools.store.read(lambda connection: keys.holder(connection, hashed))
+        holder = await self._tools.store.read(
+            lambda connection: keys.holder(connection, hashed), is_short=True
+        )
         if holder is None:
             self._known.pop(hashed, None)
-        elif remembered is self._known:
+            return None
+        known = _Known(holder, self._actor(holder), now)
+        if remembered is self._known:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[hashed] = _Known(holder, now)
-        return holder
+            self._known[hashed] = known
+        return known
+
+    def _actor(self, holder: keys.Holder) -> Actor:
+        return Actor(
+            holder.project_id,
+            holder.project_uid,
+            holder.dialect,
+            self._tools.plans.plan(holder.dialect, holder.plan, holder.project_dialect),
+            holder.key_id,
+            holder.read_only,
+            holder.owner_id,
+            holder.owner_email,
+        )
 
     def _note_use(self, holder: keys.Holder, now: int) -> None:
         """Write when the key was last used, at most once a minute, behind the request's back."""

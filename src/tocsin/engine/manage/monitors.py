@@ -17,6 +17,8 @@ from tocsin.engine.manage.targets import OwnChannels
 from tocsin.store import monitors, projects
 
 BULK_LIMIT = 1_000
+SHORT_PAGE = 100
+SHORT_OFFSET = 10_000
 STATUSES = frozenset({"new", "up", "down", "paused", "late", "running", "snoozed"})
 
 
@@ -100,6 +102,12 @@ class MonitorQuery:
     cursor: int | None = None
     with_total: bool = True
 
+    @property
+    def is_short(self) -> bool:
+        """The index leads to it, over few rows."""
+        is_filtered = self.text or self.statuses or self.tags
+        return not is_filtered and self.limit <= SHORT_PAGE and self.offset <= SHORT_OFFSET
+
 
 class Monitors(OwnChannels):
     """Use cases around monitors."""
@@ -107,12 +115,14 @@ class Monitors(OwnChannels):
     async def monitor(self, actor: Actor, ref: int | MonitorRef) -> Monitor:
         """One monitor. NOT_FOUND, or FORBIDDEN where the ref says so."""
         named = MonitorRef.of_id(ref) if isinstance(ref, int) else ref
-        return await self._tools.store.read(lambda connection: _find(connection, actor, named))
+        return await self._tools.store.read(lambda connection: _find(connection, actor, named), is_short=True)
 
     async def monitor_of_badge(self, badge_key: str) -> Monitor:
         """The monitor that a badge shows, to anybody who knows the key. NOT_FOUND."""
         key = sound(badge_key)
-        monitor = await self._tools.store.read(lambda connection: monitors.find_by_badge(connection, key))
+        monitor = await self._tools.store.read(
+            lambda connection: monitors.find_by_badge(connection, key), is_short=True
+        )
         if monitor is None:
             raise not_found("badge")
         return monitor
@@ -123,7 +133,9 @@ class Monitors(OwnChannels):
             message = f"There is no status {', '.join(sorted(unknown))}."
             raise TocsinError(Code.INVALID, message, {"status": message})
         now = self._now()
-        return await self._tools.store.read(lambda connection: _page(connection, actor, query, now))
+        return await self._tools.store.read(
+            lambda connection: _page(connection, actor, query, now), is_short=query.is_short
+        )
 
 
 def get_own(connection: Connection, actor: Actor, monitor_id: int) -> Monitor:
@@ -177,6 +189,7 @@ def _by_uuid(connection: Connection, uuid: str, dialect: str) -> Monitor | None:
 def _page(connection: Connection, actor: Actor, query: MonitorQuery, now: int) -> Page[Monitor]:
     tags = tuple(sound(tag) for tag in query.tags)
     search = monitors.Search(sound(query.text), query.statuses, tags, now)
+    total = _total(connection, actor.project_id, search) if query.with_total else None
     items = monitors.page(
         connection,
         actor.project_id,
@@ -184,8 +197,8 @@ def _page(connection: Connection, actor: Actor, query: MonitorQuery, now: int) -
         offset=bounded(query.offset),
         cursor=None if query.cursor is None else bounded(query.cursor),
         search=search,
+        total=total,
     )
-    total = _total(connection, actor.project_id, search) if query.with_total else None
     more = len(items) > query.limit
     items = items[: query.limit]
     return Page(items, total, items[-1].id if more and items else None)

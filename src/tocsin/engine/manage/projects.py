@@ -21,7 +21,9 @@ class Projects(Desk):
 
     async def project(self, actor: Actor) -> ProjectView:
         """The actor's project."""
-        return await self._tools.store.read(lambda connection: _get(connection, actor.project_id))
+        return await self._tools.store.read(
+            lambda connection: _get(connection, actor.project_id), is_short=True
+        )
 
     async def update_project(self, actor: Actor, changes: Mapping[str, Any]) -> ProjectView:
         """Change `name`, `alert_on_down`, `alert_on_recovery`. INVALID."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tocsin.domain.errors import TocsinError
 from tocsin.domain.project import Actor
-from tocsin.domain.record import MASK, ChannelView, Monitor, Targets
+from tocsin.domain.record import MASK, NO_CHANNELS, ChannelView, Monitor, Targets
 from tocsin.engine.manage.channels import Channels
 from tocsin.engine.manage.credentials import new_uid
 from tocsin.engine.manage.form import LONGEST_URL, Form
@@ -21,6 +21,7 @@ from tocsin.store import channels, projects
 MAIL = "email"
 WEBHOOK = "webhook"
 HOUSE = "house"
+FEW = 20
 _WEBHOOK_FIELDS = {"url": "webhook_url", "format": "webhook_format", "secret": "webhook_secret"}
 
 Config = Mapping[str, Any]
@@ -42,17 +43,17 @@ class OwnChannels(Channels):
         ids = {each for one in monitors for each in (one.mail_channel_id, one.webhook_channel_id) if each}
 
         def read(connection: Connection) -> dict[int, Config]:
-            # Opened here, beside the event loop: of thousands it takes half a second.
+            # Opened here, beside the event loop if there are many: of thousands it takes half a second.
             rows = channels.get_all(connection, ids)
             mine = {each: row for each, row in rows.items() if row.project_id == actor.project_id}
             return {each: self._tools.vault.open(row.config) for each, row in mine.items()}
 
-        configs = await self._tools.store.read(read)
+        configs = await self._tools.store.read(read, is_short=len(ids) <= FEW)
         return [_targets(one, configs) for one in monitors]
 
     async def channels_of(self, actor: Actor, monitors: Sequence[Monitor]) -> list[list[ChannelView]]:
         """The monitors' explicit channels, in their order, each by ascending id."""
-        if not any(one.channel_ids for one in monitors):
+        if all(one.channel_text == NO_CHANNELS for one in monitors):
             return [[] for _ in monitors]
         views = {view.id: view for view in await self.channels(actor)}
         return [[views[each] for each in sorted(one.channel_ids) if each in views] for one in monitors]

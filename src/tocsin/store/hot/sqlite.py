@@ -6,7 +6,6 @@ a row, so that the writer's work runs beside the event loop instead of fighting 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -21,6 +20,7 @@ from tocsin.domain.schedule import parse_schedule
 from tocsin.domain.transition import next_event_at
 from tocsin.store import tables
 from tocsin.store.database import Hot, Row, StoredPing, Tracked
+from tocsin.store.prepared import driver
 
 CHUNKS = (256, 64, 16, 4, 1)
 ID_BLOCK = 1_000_000
@@ -125,7 +125,7 @@ class SqliteHot(Hot):
 
     @override
     def next_look_at(self, connection: Connection) -> int | None:
-        row = _raw(connection).execute("SELECT min(look_at) FROM watch").fetchone()
+        row = driver(connection).execute("SELECT min(look_at) FROM watch").fetchone()
         return row[0] if row else None
 
     @override
@@ -168,7 +168,7 @@ class SqliteHot(Hot):
         self._forget_watch(connection, [monitor_id for monitor_id, look_at in looks if look_at is None])
 
     def _forget_watch(self, connection: Connection, monitor_ids: Iterable[int]) -> None:
-        _raw(connection).execute(
+        driver(connection).execute(
             "DELETE FROM watch WHERE monitor_id IN (SELECT value FROM json_each(?))",
             (orjson.dumps(list(monitor_ids)).decode(),),
         )
@@ -176,7 +176,7 @@ class SqliteHot(Hot):
     def _reserve_block(self, connection: Connection, count: int) -> None:
         """Ids are given out in blocks that are noted down first: none is given twice, though the newest
         pings may have been deleted."""
-        raw = _raw(connection)
+        raw = driver(connection)
         if not self._reserved:
             row = raw.execute("SELECT value FROM meta WHERE name = ?", (LAST_ID,)).fetchone()
             self._next_id = int(row[0]) + 1 if row else 1
@@ -188,19 +188,13 @@ class SqliteHot(Hot):
         )
 
 
-def _raw(connection: Connection) -> sqlite3.Connection:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - narrows a type
-    return raw
-
-
 def _rows(connection: Connection, sql: str, *parameters: object) -> list[Any]:
-    return orjson.loads(_raw(connection).execute(sql, parameters).fetchone()[0])  # type: ignore[no-any-return]
+    return orjson.loads(driver(connection).execute(sql, parameters).fetchone()[0])  # type: ignore[no-any-return]
 
 
 def _write(connection: Connection, sql: dict[int, str], rows: Sequence[Row], columns: int) -> None:
     """Write rows in as few statements as their number allows."""
-    execute = _raw(connection).execute
+    execute = driver(connection).execute
     flat = list(chain.from_iterable(rows))
     at, left = 0, len(rows)
     for size in CHUNKS:

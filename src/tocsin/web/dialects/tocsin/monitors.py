@@ -125,8 +125,7 @@ async def found(call: Call) -> Monitor:
 
 async def items_of(call: Call, monitors: Sequence[Monitor]) -> list[dict[str, Any]]:
     """Monitors as a list shows them."""
-    has_channels = any(monitor.channel_ids for monitor in monitors)
-    channels = await call.manage.channels_of(call.actor, monitors) if has_channels else [[] for _ in monitors]
+    channels = await call.manage.channels_of(call.actor, monitors)
     services, is_open, now = call.services, not call.actor.read_only, call.now
     return [
         shapes.item(

@@ -76,9 +76,9 @@ async def list_notifications(call: Call) -> Response:
     limit, cursor = query.number("limit", 50, 100), query.cursor()
     statuses, uid = query.words("status", STANDINGS), query.word("monitor_id")
     query.finish()
-    monitor = await call.manage.monitor(call.actor, MonitorRef.of_uid(uid)) if uid else None
+    monitor_id = (await call.manage.monitor(call.actor, MonitorRef.of_uid(uid))).id if uid else None
     page = await call.manage.notifications(
-        call.actor, monitor_id=monitor and monitor.id, statuses=statuses, limit=limit, cursor=cursor
+        call.actor, monitor_id=monitor_id, statuses=statuses, limit=limit, cursor=cursor
     )
     return listed("notifications", [_item(each) for each in page.items], page.total, page.next_cursor)
 
