@@ -58,7 +58,7 @@ async def test_a_monitor_reads_back_as_it_was_made(office: Office, actor: Actor)
     assert read.tags == ("prod", "db")
     assert (read.slug, read.status, read.schedule_expression) == ("nightly-db-backup", "new", "0 3 * * *")
     assert (read.grace_seconds, read.longest_run_seconds, read.reminder_seconds) == (600, 3600, 900)
-    assert read.fan_out is True
+    assert read.fan_out
     assert re.fullmatch(r"[0-9a-f]{32}", read.uid)
 
 

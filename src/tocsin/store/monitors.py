@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from tocsin.domain.record import Monitor
 from tocsin.store.gather import Gathered
+from tocsin.store.prepared import Prepared
 from tocsin.store.tables import (
     attempt,
     flip,
@@ -59,9 +60,22 @@ _ROWS = (
     .outerjoin(token, and_(token.c.monitor_id == monitor.c.id, token.c.dialect == monitor.c.dialect))
     .where(monitor.c.deleted_at.is_(None))
 )
+_SOUGHT: ColumnElement[Any] = bindparam("sought")
+_OF_PROJECT = monitor.c.project_id == bindparam("project_id")
+_KNOWN_TOKEN = select(token.c.monitor_id).where(
+    token.c.token == _SOUGHT, token.c.dialect == bindparam("dialect")
+)
+_BEGINNING = _ROWS.where(monitor.c.uid >= _SOUGHT, monitor.c.uid < _SOUGHT.concat("g"))
+# Made once: to build a statement costs more than to run it.
 _OF_IDS = _ROWS.where(monitor.c.id.in_(bindparam("ids", expanding=True)))
+_GET = Prepared(_ROWS.where(monitor.c.id == _SOUGHT))
+_BY_UID = Prepared(_ROWS.where(monitor.c.uid == _SOUGHT))
+_BY_PREFIX = Prepared(_BEGINNING.order_by(_OF_PROJECT.desc(), monitor.c.id).limit(1))
+_BY_TOKEN = Prepared(_ROWS.where(monitor.c.id == _KNOWN_TOKEN.scalar_subquery()))
+_BY_BADGE = Prepared(_ROWS.where(monitor.c.badge_key == _SOUGHT))
+_BY_UNIQUE_KEY = Prepared(_ROWS.where(_OF_PROJECT, monitor.c.unique_key == _SOUGHT))
+_BY_NAME = Prepared(_ROWS.where(_OF_PROJECT, monitor.c.name == _SOUGHT).order_by(monitor.c.id).limit(1))
 _TOKENS = select(token.c.token).where(token.c.token.in_(bindparam("texts", expanding=True)))
-# Made once: to build a statement costs as much as to run it.
 _ADD = insert(monitor).returning(monitor.c.id, sort_by_parameter_order=True)
 _ADD_STATE, _ADD_TOKEN = insert(monitor_state), insert(token)
 _TOP = 2**62
@@ -151,7 +165,7 @@ def of_all(
 
 def get(connection: Connection, monitor_id: int) -> Monitor | None:
     """The monitor of an id, in any project."""
-    return _one(connection, _ROWS.where(monitor.c.id == monitor_id))
+    return _one(connection, _GET, sought=monitor_id)
 
 
 def get_all(connection: Connection, ids: Collection[int]) -> dict[int, Monitor]:
@@ -161,43 +175,37 @@ def get_all(connection: Connection, ids: Collection[int]) -> dict[int, Monitor]:
 
 def find_by_uid(connection: Connection, uid: str) -> Monitor | None:
     """The monitor of a uid, in any project."""
-    return _one(connection, _ROWS.where(monitor.c.uid == uid))
+    return _one(connection, _BY_UID, sought=uid)
 
 
 def find_by_prefix(connection: Connection, prefix: str, project_id: int) -> Monitor | None:
     """The monitor whose uid starts with `prefix` (hex digits), one of this project first."""
-    ours = (monitor.c.project_id == project_id).desc()
-    query = _ROWS.where(monitor.c.uid >= prefix, monitor.c.uid < prefix + "g")
-    return _one(connection, query.order_by(ours, monitor.c.id).limit(1))
+    return _one(connection, _BY_PREFIX, sought=prefix, project_id=project_id)
 
 
 def find_by_beginning(connection: Connection, start: str) -> list[Monitor]:
     """Up to two monitors of any project whose uids start with these hex digits."""
-    query = _ROWS.where(monitor.c.uid >= start, monitor.c.uid < start + "g")
-    return [Monitor(*row) for row in connection.execute(query.limit(2))]
+    return [Monitor(*row) for row in connection.execute(_BEGINNING.limit(2), {"sought": start})]
 
 
 def find_by_token(connection: Connection, text: str, dialect: str) -> Monitor | None:
     """The monitor that a token of this dialect leads to, in any project."""
-    known = select(token.c.monitor_id).where(token.c.token == text, token.c.dialect == dialect)
-    return _one(connection, _ROWS.where(monitor.c.id == known.scalar_subquery()))
+    return _one(connection, _BY_TOKEN, sought=text, dialect=dialect)
 
 
 def find_by_badge(connection: Connection, badge_key: str) -> Monitor | None:
     """The monitor that a badge shows, in any project."""
-    return _one(connection, _ROWS.where(monitor.c.badge_key == badge_key))
+    return _one(connection, _BY_BADGE, sought=badge_key)
 
 
 def find_by_unique_key(connection: Connection, project_id: int, unique_key: str) -> Monitor | None:
     """The project's monitor with this `unique_key`."""
-    mine = (monitor.c.project_id == project_id) & (monitor.c.unique_key == unique_key)
-    return _one(connection, _ROWS.where(mine))
+    return _one(connection, _BY_UNIQUE_KEY, sought=unique_key, project_id=project_id)
 
 
 def find_by_name(connection: Connection, project_id: int, name: str) -> Monitor | None:
     """The project's oldest monitor with exactly this name."""
-    mine = (monitor.c.project_id == project_id) & (monitor.c.name == name)
-    return _one(connection, _ROWS.where(mine).order_by(monitor.c.id).limit(1))
+    return _one(connection, _BY_NAME, sought=name, project_id=project_id)
 
 
 def unique_keys(connection: Connection, project_id: int, keys: Collection[str]) -> set[str]:
@@ -282,8 +290,8 @@ def purge_deleted(connection: Connection, before: int, limit: int) -> int:
     return removed
 
 
-def _one(connection: Connection, query: Select[*tuple[Any, ...]]) -> Monitor | None:
-    row = connection.execute(query).first()
+def _one(connection: Connection, query: Prepared, **values: Any) -> Monitor | None:
+    row = query.first(connection, values)
     return Monitor(*row) if row else None
 
 
@@ -304,14 +312,14 @@ def _list_from(*, from_end: bool) -> Gathered[Monitor]:
     first = select(skipped.c.id).where(mine, skipped.c.id < bindparam("below"))
     first = first.order_by(skipped.c.id.asc() if from_end else skipped.c.id.desc())
     first = first.limit(1).offset(bindparam("offset"))
-    query = _ROWS.where(monitor.c.project_id == bindparam("project_id"))
+    query = _ROWS.where(_OF_PROJECT)
     query = query.where(monitor.c.id <= first.scalar_subquery()).order_by(monitor.c.id.desc())
     return Gathered(query.limit(bindparam("limit")), Monitor)
 
 
 @lru_cache(maxsize=256)
 def _list(shape: Shape) -> Gathered[Monitor]:
-    query = _ROWS.where(monitor.c.project_id == bindparam("project_id"), monitor.c.id < bindparam("below"))
+    query = _ROWS.where(_OF_PROJECT, monitor.c.id < bindparam("below"))
     query = query.where(*_conditions(shape)).order_by(monitor.c.id.desc())
     return Gathered(query.limit(bindparam("limit")).offset(bindparam("offset")), Monitor)
 

@@ -32,6 +32,7 @@ Job = tuple[Callable[[Connection], Any], "Future[Any]"]
 PAGE_SIZE = 2048
 WRITER_CACHE_KB = 32_768
 READER_CACHE_KB = 4_096
+LOOP_CACHE_KB = 16_384
 READERS = 4
 BUSY_SECONDS = 10.0
 CHECKPOINT_SECONDS = 1.0
@@ -126,6 +127,7 @@ class SqliteStore:
             connection = self._local.connection = self._reader_engine.connect()
             if not may_wait:
                 driver(connection).execute("PRAGMA busy_timeout = 0")
+                driver(connection).execute(f"PRAGMA cache_size = -{LOOP_CACHE_KB}")
         raw = driver(connection)
         raw.execute("BEGIN")
         try:

@@ -12,8 +12,7 @@ _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 
 def iso(at: int) -> str:
     """RFC 3339 in UTC with milliseconds: 2026-03-28T02:00:12.000Z."""
-    seconds, rest = divmod(at, SECOND)
-    return f"{_to_the_second(seconds)}.{rest // 1000:03d}Z"
+    return f"{to_the_second(at)}.{at % SECOND // 1000:03d}Z"
 
 
 # For times that are shown again and again, such as a monitor's creation.
@@ -27,7 +26,7 @@ def iso_or_none(at: int | None) -> str | None:
 
 def plain(at: int) -> str:
     """In UTC to the second, without saying so: 2026-03-28 02:00:12."""
-    return _to_the_second(at // SECOND).replace("T", " ")
+    return to_the_second(at).replace("T", " ")
 
 
 def plain_or_none(at: int | None) -> str | None:
@@ -44,7 +43,12 @@ def parse_iso(text: str) -> int | None:
         return None
 
 
+def to_the_second(at: int) -> str:
+    """In UTC to the second, without saying so: 2026-03-28T02:00:12."""
+    return _second(at // SECOND)
+
+
 @lru_cache(maxsize=8192)
-def _to_the_second(seconds: int) -> str:
+def _second(seconds: int) -> str:
     # Remembered: pings of the same second, and jobs that are due together, share it.
     return (_EPOCH + timedelta(seconds=seconds)).isoformat()

@@ -13,7 +13,7 @@ from tocsin.domain.errors import Code, TocsinError
 from tocsin.web.api import json_response
 from tocsin.web.dialect import Reply
 from tocsin.web.rate import SECOND, Standing, Window
-from tocsin.web.times import iso, plain
+from tocsin.web.times import plain, to_the_second
 from tocsin.web.trouble import Trouble
 
 Result = TypeVar("Result")
@@ -73,7 +73,7 @@ def rate_headers(standing: Standing) -> dict[str, str]:
 
 def second(at: int) -> str:
     """The time of a body: 2026-02-20T15:42:00Z."""
-    return f"{iso(at)[:19]}Z"
+    return f"{to_the_second(at)}Z"
 
 
 def second_or_none(at: int | None) -> str | None:

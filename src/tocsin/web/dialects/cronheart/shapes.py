@@ -20,7 +20,7 @@ from tocsin.domain.record import ChannelView, Monitor
 from tocsin.web.api import Call, json_response
 from tocsin.web.dialect import Reply
 from tocsin.web.payload import read_json
-from tocsin.web.times import iso
+from tocsin.web.times import to_the_second
 from tocsin.web.trouble import Trouble, TroubleError
 
 NAME = "cronheart"
@@ -131,7 +131,7 @@ def channel_reference(channel: ChannelView) -> dict[str, str]:
 @lru_cache(maxsize=16_384)
 def time(at: int) -> str:
     """RFC 3339 to the second, in UTC with its offset: 2026-03-28T02:00:12+00:00."""
-    return iso(at)[: len("2026-03-28T02:00:12")] + "+00:00"
+    return f"{to_the_second(at)}+00:00"
 
 
 def time_or_none(at: int | None) -> str | None:
