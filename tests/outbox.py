@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Self
 
+from msgspec import structs
 from sqlalchemy import Connection, Table, insert, select, update
 
 from tocsin.domain.alert import Facts
@@ -201,7 +202,7 @@ class Outbox:
 def standing(status: Status = Status.DOWN, at: int = 0, **more: Any) -> State:
     """A state after a flip."""
     known = State(status=status, since_at=at, last_ping_at=at - 70 * MINUTE, last_success_at=at - 70 * MINUTE)
-    return known._replace(**more)
+    return structs.replace(known, **more)
 
 
 def down(monitor_id: int, at: int | None = None, reason: Reason = Reason.MISSED, **state: Any) -> Change:

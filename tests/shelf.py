@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
 
 from tests.domain.timeline import MORNING, at
@@ -145,7 +146,7 @@ class Job:
     def _change(self, deed: Callable[[Tracked], tuple[State, tuple[Flip, ...]]]) -> None:
         tracked = self._tracked
         state, flips = deed(tracked)
-        self.store.hot.save_look(self.connection, [tracked._replace(state=state)])
+        self.store.hot.save_look(self.connection, [replace(tracked, state=state)])
         changes = [Change(self.id, tracked.project_id, flip, state) for flip in flips]
         record_flips(self.connection, changes, state.since_at, VOICE)
 

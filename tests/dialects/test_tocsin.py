@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+from msgspec import structs
 from sqlalchemy import update
 
 from tests.conftest import Serve
@@ -421,7 +422,7 @@ def ping_answer(**changes: Any) -> Answer:
     state = State(status=Status.UP, due_at=1_774_663_212_000_000)
     policy = Policy(parse_schedule("interval", "60", "UTC"), 60)
     plain = Answer("tocsin", 'a "job"', policy, state, Kind.SUCCESS, 1, None)
-    return plain._replace(**changes)
+    return structs.replace(plain, **changes)
 
 
 def test_a_ping_is_told_what_the_job_may_want_to_know() -> None:

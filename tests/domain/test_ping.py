@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tocsin.domain.ping import (
     LONGEST_RUN_ID,
@@ -73,7 +74,7 @@ def test_any_other_action_is_none(action: str) -> None:
 def test_the_query_names_the_run_of_every_action(action: str) -> None:
     bare = read_plain(signal(action))
     assert bare is not None
-    assert read_plain(signal(action, b"rid=nightly-7")) == bare._replace(run_id="nightly-7")
+    assert read_plain(signal(action, b"rid=nightly-7")) == replace(bare, run_id="nightly-7")
     assert read_plain(signal(action, b"other=1")) == bare
 
 

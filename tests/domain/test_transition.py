@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from tests.domain.timeline import MORNING, Story, at, cron, every, gap, hourly
 from tocsin.domain.monitor import Flip, Reason, State, Status
@@ -326,7 +327,7 @@ def test_a_ping_to_a_paused_monitor_is_counted_and_changes_nothing(kind: str) ->
     job.turn(pause(job.state, at(100)))
     before = job.state
     hear(job, kind, 200)
-    assert job.state == before._replace(ping_count=2, last_ping_at=at(200), last_kind=Kind[kind.upper()])
+    assert job.state == replace(before, ping_count=2, last_ping_at=at(200), last_kind=Kind[kind.upper()])
 
 
 def test_a_resumed_monitor_is_new_until_its_next_success_and_neither_is_announced() -> None:
@@ -375,7 +376,7 @@ def test_no_reminder_comes_while_a_monitor_is_up_or_paused() -> None:
     other = down(reminder_seconds=1000)
     other.turn(pause(other.state, at(5000)))
     assert other.state.remind_at is None
-    assert not is_reminder_due(job.state._replace(remind_at=at(0)), at(1))
+    assert not is_reminder_due(replace(job.state, remind_at=at(0)), at(1))
 
 
 def test_a_success_that_is_not_enough_for_a_recovery_does_not_end_reminders() -> None:

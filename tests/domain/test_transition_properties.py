@@ -8,6 +8,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
+from msgspec.structs import replace
 
 from tests.domain.timeline import MORNING, at, cron, every
 from tocsin.domain.monitor import SECOND, Flip, Gap, Policy, Reason, Run, State, Status
@@ -327,16 +329,16 @@ def test_whatever_people_do_flips_alternate_and_no_reminder_is_due_unless_down_a
     check_flips(flips)
 
 
-@pytest.mark.parametrize("field", State._fields)
+@pytest.mark.parametrize("field", State.__struct_fields__)
 def test_the_spelled_out_state_of_a_success_forgets_no_field(field: str) -> None:
     full = State(
         Status.UP, 7, Reason.PING, at(1), at(2), 2, at(1), at(3), at(4), 1, 2, (Run("a", at(2), None),), 9,
         77, at(1), at(2), at(5000), at(6000),
     )  # fmt: skip
     after = apply(every(60, 10), full, Ping(at(3), Kind.SUCCESS), ()).state
-    expected = full._replace(
-        last_ping_at=at(3), last_kind=3, last_success_at=at(3), due_at=at(63), deadline_at=at(73), failures=0,
-        successes=3, ping_count=10, away_from=None, away_until=None,
+    expected = replace(
+        full, last_ping_at=at(3), last_kind=3, last_success_at=at(3), due_at=at(63), deadline_at=at(73),
+        failures=0, successes=3, ping_count=10, away_from=None, away_until=None,
     )  # fmt: skip
     assert getattr(after, field) == getattr(expected, field)
 
@@ -388,9 +390,10 @@ def check_healthy(policy: Policy, moments: Sequence[int], gaps: Sequence[Gap], l
 
 def check_types(state: State) -> None:
     kinds = {"status": Status, "reason": Reason, "runs": tuple}
-    for name, value in state._asdict().items():
+    defaults = {field.name: field.default for field in structs.fields(State)}
+    for name, value in structs.asdict(state).items():
         if value is None:
-            assert State._field_defaults[name] is None
+            assert defaults[name] is None
         else:
             assert type(value) is kinds.get(name, int), name
     for run in state.runs:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.domain.timeline import MORNING, at, gap
 from tests.shelf import Job, Said, Shelf, Stored
@@ -29,7 +30,7 @@ def truth(job: Job, said: Sequence[Said], until_at: int = 0) -> Stored:
     for ping in pings:
         state, more, duration_ms = apply(job.policy, state, ping, job.gaps)
         flips += more
-        kept.append(ping._replace(duration_ms=duration_ms))
+        kept.append(replace(ping, duration_ms=duration_ms))
     state, more = judge(job.policy, state, until_at, job.gaps)
     bare = [Flip(flip.at, flip.old, flip.new, flip.reason, flip.announced) for flip in (*flips, *more)]
     return Stored(state, bare, kept)
@@ -38,10 +39,10 @@ def truth(job: Job, said: Sequence[Said], until_at: int = 0) -> Stored:
 def comparable(stored: Stored) -> Stored:
     """Versions count the ways, not the outcome; ids are given in the order of storing. Since when a monitor
     is new is not looked for."""
-    state = stored.state._replace(version=0)
+    state = replace(stored.state, version=0)
     if state.status is Status.NEW:
-        state = state._replace(since_at=MORNING)
-    return Stored(state, stored.flips, [ping._replace(id=0) for ping in stored.pings])
+        state = replace(state, since_at=MORNING)
+    return Stored(state, stored.flips, [replace(ping, id=0) for ping in stored.pings])
 
 
 # Examples: a job every 100 s with 20 s of grace
@@ -54,7 +55,7 @@ def test_a_late_success_moves_neither_last_ping_nor_due_nor_deadline_back(shelf:
     job.take(Said(10))
     after = job.stored.state
     assert (after.last_ping_at, after.due_at, after.deadline_at) == (at(50), at(150), at(170))
-    assert after == before._replace(ping_count=2, successes=2, version=after.version, since_at=at(10))
+    assert after == replace(before, ping_count=2, successes=2, version=after.version, since_at=at(10))
     assert job.words == ["10 new-up"]
 
 
@@ -220,7 +221,7 @@ def test_a_ping_that_is_thousands_of_pings_late_leaves_the_chain_whole(shelf: Sh
 def test_a_late_ping_repeats_no_reminder_and_ends_no_snooze(shelf: Shelf) -> None:
     job = Job(shelf, reminder_seconds=10)
     job.take(Said(0), Said(10, Kind.FAIL), Said(12, Kind.LOG))
-    job._change(lambda tracked: (tracked.state._replace(remind_at=at(90), snoozed_until=at(70)), ()))
+    job._change(lambda tracked: (replace(tracked.state, remind_at=at(90), snoozed_until=at(70)), ()))
     job.take(Said(11, Kind.LOG))
     assert (job.stored.state.remind_at, job.stored.state.snoozed_until) == (at(90), at(70))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.outbox import MINUTE, standing
 from tocsin.domain.monitor import SECOND, Flip, Reason, Status
@@ -109,7 +110,10 @@ AWAY = {"reason": Reason.UNCONFIRMED, "away_from": AT - 70 * MINUTE, "away_until
 def test_a_down_says_why(
     flip: dict[str, Any], state: dict[str, Any], last_ping_at: int | None, message: str
 ) -> None:
-    assert wording.down_message(JOB, replace(FLIP, **flip), STATE._replace(**state), last_ping_at) == message
+    assert (
+        wording.down_message(JOB, replace(FLIP, **flip), structs.replace(STATE, **state), last_ping_at)
+        == message
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,7 @@ def test_a_recovery_says_after_how_long(since_at: int | None, message: str) -> N
     ],
 )
 def test_a_reminder_says_why(reason: Reason, because: str) -> None:
-    message = wording.reminder_message("Backup", STATE._replace(reason=reason), AT + DAY)
+    message = wording.reminder_message("Backup", structs.replace(STATE, reason=reason), AT + DAY)
     assert message == f"Backup is still down, for 1 day now, since 2026-03-29 02:10 UTC: {because}."
 
 

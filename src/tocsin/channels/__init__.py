@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from re import Pattern
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -31,6 +32,8 @@ Format = Callable[[Facts, str], Mapping[str, Any]]
 _DAY_SECONDS = 86_400.0
 _WORTH_ANOTHER_TRY = {408, 409, 425, 429}
 _GONE = {404, 410}
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+CHAT_URL_LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,18 @@ def load_senders(tools: Tools) -> dict[str, Sender]:
     return {sender.name: sender for sender in senders}
 
 
-async def post(outbound: Outbound, url: str, content: bytes, headers: Mapping[str, str]) -> Reply | Receipt:
-    """Send JSON; the answer, or the receipt of an attempt that got none."""
+async def post(
+    outbound: Outbound,
+    url: str,
+    content: bytes,
+    message_id: str,
+    more_headers: Mapping[str, str] = NO_HEADERS,
+) -> Reply | Receipt:
+    """Send JSON; the answer, or the receipt of an attempt that got none. `message_id` is the same on every
+    attempt, so that a receiver can tell that it has the message."""
+    headers = {"content-type": "application/json", "idempotency-key": message_id, **more_headers}
     try:
-        return await outbound.request(
-            "POST", url, content=content, headers={"content-type": "application/json", **headers}
-        )
+        return await outbound.request("POST", url, content=content, headers=headers)
     except Forbidden as error:
         return Receipt(Outcome.REFUSED, detail=f"not sent: {error.reason}")
     except Failed as error:
@@ -141,6 +150,14 @@ def _seconds(retry_after: str | None) -> float | None:
         except (ValueError, OverflowError):
             return None
     return min(max(seconds, 0.0), _DAY_SECONDS) if seconds == seconds else None  # noqa: PLR0124 - NaN
+
+
+def check_chat_webhook(config: Mapping[str, Any], outbound: Outbound) -> dict[str, Any]:
+    """The config of a chat service that is reached by a `webhook_url` alone. Raises TocsinError(INVALID)."""
+    form = Form(config)
+    checked = {"webhook_url": form.url("webhook_url", CHAT_URL_LONGEST, outbound)}
+    form.finish()
+    return checked
 
 
 class Form:

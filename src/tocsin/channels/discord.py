@@ -8,13 +8,12 @@ from typing import Any
 
 import orjson
 
-from tocsin.channels import Form, Tools, post, read_body, receipt_of
+from tocsin.channels import Tools, check_chat_webhook, post, read_body, receipt_of
 from tocsin.domain.alert import Facts
 from tocsin.domain.channel import Receipt, Sender
 from tocsin.engine.note import SIGNS, Note, Tone, compose, fit, keep_quiet
 from tocsin.outbound import Outbound, Reply
 
-URL_LONGEST = 500
 _DESCRIPTION_LONGEST = 3000  # Discord takes 4,096, and 6,000 of one message in all
 _COLOURS = {Tone.BAD: 0xD64545, Tone.GOOD: 0x2EB67D, Tone.NEUTRAL: 0x8D99AE}
 _MARKUP = re.compile(r"([\\*_~`|>#\[\]()<])")
@@ -36,16 +35,13 @@ class Discord:
 
     def check(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config. Raises TocsinError(INVALID)."""
-        form = Form(config)
-        checked = {"webhook_url": form.url("webhook_url", URL_LONGEST, self._outbound)}
-        form.finish()
-        return checked
+        return check_chat_webhook(config, self._outbound)
 
     async def send(self, config: Mapping[str, Any], alerts: Sequence[Facts]) -> Receipt:
         """One message for all alerts."""
         note = compose(alerts, self._public_url)
         content = orjson.dumps(message(note))
-        reply = await post(self._outbound, config["webhook_url"], content, {"idempotency-key": note.id})
+        reply = await post(self._outbound, config["webhook_url"], content, note.id)
         return reply if isinstance(reply, Receipt) else receipt_of(reply, _error(reply))
 
 

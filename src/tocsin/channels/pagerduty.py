@@ -51,7 +51,7 @@ class Pagerduty:
         [facts] = alerts
         key = config["routing_key"]
         content = orjson.dumps({"routing_key": key, **event(facts, self._public_url)})
-        reply = await post(self._outbound, self._url, content, {"idempotency-key": facts.id})
+        reply = await post(self._outbound, self._url, content, facts.id)
         return reply if isinstance(reply, Receipt) else receipt_of(reply, _errors(reply, key))
 
 

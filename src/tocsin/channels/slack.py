@@ -8,13 +8,12 @@ from typing import Any
 
 import orjson
 
-from tocsin.channels import Form, Tools, post, receipt_of
+from tocsin.channels import Tools, check_chat_webhook, post, receipt_of
 from tocsin.domain.alert import Facts
 from tocsin.domain.channel import Receipt, Sender
-from tocsin.engine.note import SIGNS, Note, Tone, compose, fit, keep_quiet
+from tocsin.engine.note import SIGNS, Note, Tone, compose, escape_for_slack, fit
 from tocsin.outbound import Outbound
 
-URL_LONGEST = 500
 # Slack cuts an attachment's text at 8,000 characters, and shows "Show more" long before.
 _TEXT_LONGEST = 3000
 _COLOURS = {Tone.BAD: "#d64545", Tone.GOOD: "#2eb67d", Tone.NEUTRAL: "#8d99ae"}
@@ -35,16 +34,13 @@ class Slack:
 
     def check(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """The config. Raises TocsinError(INVALID)."""
-        form = Form(config)
-        checked = {"webhook_url": form.url("webhook_url", URL_LONGEST, self._outbound)}
-        form.finish()
-        return checked
+        return check_chat_webhook(config, self._outbound)
 
     async def send(self, config: Mapping[str, Any], alerts: Sequence[Facts]) -> Receipt:
         """One message for all alerts."""
         note = compose(alerts, self._public_url)
         content = orjson.dumps(message(note))
-        reply = await post(self._outbound, config["webhook_url"], content, {"idempotency-key": note.id})
+        reply = await post(self._outbound, config["webhook_url"], content, note.id)
         if isinstance(reply, Receipt):
             return reply
         # Slack's errors are one word, such as no_service; anything else is not from Slack.
@@ -61,24 +57,19 @@ def message(note: Note) -> dict[str, Any]:
     """The body of the request. `text` is what notifications show; the attachment holds the rest."""
     attachment = {
         "color": _COLOURS[note.tone],
-        "fallback": escape(note.headline),
+        "fallback": escape_for_slack(note.headline),
         "title": "Open in Tocsin",
         "title_link": note.url,
-        "text": "\n".join(fit([escape(one) for one in note.sentences], _TEXT_LONGEST)),
+        "text": "\n".join(fit([escape_for_slack(one) for one in note.sentences], _TEXT_LONGEST)),
         "fields": [
-            {"title": label, "value": escape(value), "short": len(value) <= 30}
+            {"title": label, "value": escape_for_slack(value), "short": len(value) <= 30}
             for label, value in note.details
         ],
         "mrkdwn_in": [],
     }
     return {
-        "text": f"{SIGNS[note.tone]} {escape(note.headline)}",
+        "text": f"{SIGNS[note.tone]} {escape_for_slack(note.headline)}",
         "mrkdwn": False,
         "unfurl_links": False,
         "attachments": [attachment],
     }
-
-
-def escape(text: str) -> str:
-    """Text that Slack shows as it is; `<!channel>` would call everybody."""
-    return keep_quiet(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

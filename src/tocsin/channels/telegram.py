@@ -69,7 +69,7 @@ class Telegram:
     async def _call(self, token: str, chat_id: str, note: Note) -> Reply | Receipt:
         url = f"{self._api_base}/bot{token}/sendMessage"
         content = orjson.dumps({"chat_id": chat_id, **message(note)})
-        return await post(self._outbound, url, content, {"idempotency-key": note.id})
+        return await post(self._outbound, url, content, note.id)
 
 
 def build(tools: Tools) -> Sender:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from tocsin.channels import Form, Format, Tools, post, receipt_of
+from tocsin.channels import NO_HEADERS, Form, Format, Tools, post, receipt_of
 from tocsin.domain.alert import Facts, Subject
 from tocsin.domain.channel import Outcome, Receipt, Sender
 from tocsin.outbound import Outbound
@@ -53,10 +53,9 @@ class Webhook:
         if payload is None:
             return Receipt(Outcome.REFUSED, detail="not sent: this server does not know the format")
         content = orjson.dumps(payload(facts, config["url"]))
-        headers = {"idempotency-key": facts.id}
-        if secret := config.get("secret"):
-            headers["x-webhook-signature"] = sign(content, secret)
-        reply = await post(self._outbound, config["url"], content, headers)
+        secret = config.get("secret")
+        headers = {"x-webhook-signature": sign(content, secret)} if secret else NO_HEADERS
+        reply = await post(self._outbound, config["url"], content, facts.id, headers)
         return reply if isinstance(reply, Receipt) else receipt_of(reply)
 
 

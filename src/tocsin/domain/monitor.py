@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from tocsin.domain.schedule import Schedule
 
 SECOND = 1_000_000
@@ -45,7 +47,7 @@ class Policy:
     reminder_seconds: int | None = None
 
 
-class Run(NamedTuple):
+class Run(Struct, frozen=True, array_like=True, gc=False):
     """An open run. `limit_at` is None where no longest run time is set; `away_until` as in State."""
 
     id: str | None
@@ -55,9 +57,8 @@ class Run(NamedTuple):
     away_until: int | None = None
 
 
-class State(NamedTuple):
-    """How a monitor stands. All times are microseconds UTC. A tuple, not a dataclass: the intake makes one
-    for every ping, and replacing fields of a tuple costs a third of a frozen dataclass.
+class State(Struct, frozen=True, array_like=True, gc=False):
+    """How a monitor stands, in the order of its table's columns. All times are microseconds UTC.
 
     `due_at` is when the next success is expected, `deadline_at` when its absence is decided; both None
     where nothing is expected. `away_from`, `away_until`: the gap of the ledger that the deadline was last

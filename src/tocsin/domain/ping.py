@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple, assert_never
+from typing import assert_never
 from urllib.parse import unquote_plus
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Kind(IntEnum):
@@ -28,8 +31,8 @@ class Flag:
     ODD = 16
 
 
-class Ping(NamedTuple):
-    """What the transition needs of a ping. A tuple, not a dataclass: one is made for each request."""
+class Ping(Struct, frozen=True, gc=False):
+    """What the transition needs of a ping."""
 
     arrived_at: int
     kind: Kind
@@ -44,7 +47,7 @@ class Ping(NamedTuple):
         return (self.arrived_at, self.kind, self.id)
 
 
-class Signal(NamedTuple):
+class Signal(Struct, frozen=True, gc=False):
     """A complete request on a ping path, not yet understood: whose words it speaks, its token's row tells.
 
     `action` is what follows the token and a slash in the path; `headers` are as received,
@@ -61,7 +64,7 @@ class Signal(NamedTuple):
     body_was_cut: bool
 
 
-class Reading(NamedTuple):
+class Reading(Struct, frozen=True, gc=False):
     """What a signal says in its dialect. `exit_code` of a progress is its percentage.
 
     `flags` are stored with the ping. A ping of the same kind (HEARTBEAT is one of its own) within
@@ -116,7 +119,7 @@ def read_plain(signal: Signal) -> Reading | None:
     reading = _PLAIN.get(signal.action)
     if reading is None or not signal.query:
         return reading
-    return reading._replace(run_id=query_value(signal.query, b"rid"))
+    return replace(reading, run_id=query_value(signal.query, b"rid"))
 
 
 def query_value(query: bytes, name: bytes) -> str | None:

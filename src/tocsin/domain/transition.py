@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple, assert_never
 
+from msgspec.structs import replace
+
 from tocsin.domain.monitor import SECOND, Flip, Gap, Policy, Reason, Run, State, Status
 from tocsin.domain.ping import Kind, Ping
 from tocsin.domain.run import close_run, ended_too_soon, open_run, relimit, swap
@@ -48,7 +50,7 @@ def apply(policy: Policy, state: State, ping: Ping, gaps: Sequence[Gap]) -> Appl
             return _end(policy, state, ping, flips)
         case Kind.START:
             runs = open_run(policy, state.runs, ping)
-            return Applied(_heard(state, ping)._replace(runs=runs), flips, None)
+            return Applied(replace(_heard(state, ping), runs=runs), flips, None)
         case Kind.LOG | Kind.PROGRESS:
             return Applied(_heard(state, ping), flips, None)
         case _:
@@ -120,7 +122,7 @@ def remind(policy: Policy, state: State, now: int) -> State:
     """The state after a reminder was written: the next is a whole period away, however long we slept."""
     if state.remind_at is None:
         return state
-    return state._replace(remind_at=_period_after(policy, max(now, state.remind_at)))
+    return replace(state, remind_at=_period_after(policy, max(now, state.remind_at)))
 
 
 def is_snoozed(state: State, at: int) -> bool:
@@ -130,13 +132,13 @@ def is_snoozed(state: State, at: int) -> bool:
 
 def snooze(state: State, until_at: int) -> State:
     """Hold alerts until then; flips are recorded meanwhile."""
-    return state._replace(snoozed_until=until_at)
+    return replace(state, snoozed_until=until_at)
 
 
 def end_snooze(policy: Policy, state: State, at: int) -> State:
     """No alerts are held any more; the next reminder is a whole period away."""
     remind_at = None if state.remind_at is None else _period_after(policy, at)
-    return state._replace(snoozed_until=None, remind_at=remind_at)
+    return replace(state, snoozed_until=None, remind_at=remind_at)
 
 
 def pause(state: State, at: int) -> tuple[State, tuple[Flip, ...]]:
@@ -159,16 +161,16 @@ def reschedule(policy: Policy, state: State, at: int) -> State:
 
     The caller judges first, under the old policy, so that no deadline that has passed is forgotten.
     """
-    state = state._replace(version=state.version + 1, runs=relimit(policy, state.runs, at))
+    state = replace(state, version=state.version + 1, runs=relimit(policy, state.runs, at))
     if state.status is Status.DOWN:
-        state = state._replace(remind_at=_period_after(policy, at))
+        state = replace(state, remind_at=_period_after(policy, at))
     if state.status in (Status.NEW, Status.PAUSED) or state.last_success_at is None:
         return state
     due_at = next_after(policy.schedule, state.last_success_at)
     if due_at + policy.grace_seconds * SECOND < at:
         due_at = next_after(policy.schedule, at)
     deadline_at = due_at + policy.grace_seconds * SECOND if state.deadline_at is not None else None
-    return state._replace(due_at=due_at, deadline_at=deadline_at, away_from=None, away_until=None)
+    return replace(state, due_at=due_at, deadline_at=deadline_at, away_from=None, away_until=None)
 
 
 def expectation(policy: Policy, state: State) -> tuple[int, int] | None:
@@ -180,8 +182,8 @@ def expectation(policy: Policy, state: State) -> tuple[int, int] | None:
 
 
 def _heard(state: State, ping: Ping) -> State:
-    return state._replace(
-        last_ping_at=ping.arrived_at, last_kind=int(ping.kind), ping_count=state.ping_count + 1
+    return replace(
+        state, last_ping_at=ping.arrived_at, last_kind=int(ping.kind), ping_count=state.ping_count + 1
     )
 
 
@@ -193,7 +195,7 @@ def _end(policy: Policy, state: State, ping: Ping, flips: tuple[Flip, ...]) -> A
     succeeded = ping.kind is Kind.SUCCESS and not ended_too_soon(policy, duration_ms)
     state = _rearmed(policy, state, ping, runs) if succeeded else _failed(state, ping, runs)
     if duration_ms is not None:
-        state = state._replace(last_duration_ms=duration_ms)
+        state = replace(state, last_duration_ms=duration_ms)
     state, more = _flip_if_due(policy, state, ping, succeeded=succeeded)
     return Applied(state, flips + more if more else flips, duration_ms)
 
@@ -225,7 +227,7 @@ def _rearmed(policy: Policy, state: State, ping: Ping, runs: tuple[Run, ...]) ->
 
 def _failed(state: State, ping: Ping, runs: tuple[Run, ...]) -> State:
     """A failure keeps due and deadline."""
-    return _heard(state, ping)._replace(failures=state.failures + 1, successes=0, runs=runs)
+    return replace(_heard(state, ping), failures=state.failures + 1, successes=0, runs=runs)
 
 
 def _flip_if_due(
@@ -236,7 +238,7 @@ def _flip_if_due(
             return state, ()
         return _recover(policy, state, ping)
     if state.status is Status.DOWN:
-        return state._replace(reason=Reason.FAILED), ()
+        return replace(state, reason=Reason.FAILED), ()
     if state.failures < policy.failures_before_alert:
         return state, ()
     return _go_down(
@@ -248,7 +250,7 @@ def _recover(policy: Policy, state: State, ping: Ping) -> tuple[State, tuple[Fli
     was_down = state.status is Status.DOWN
     if was_down and state.successes < policy.successes_before_recovery:
         return state, ()
-    state = state._replace(remind_at=None)
+    state = replace(state, remind_at=None)
     return _set_status(state, Status.UP, Reason.PING, ping.arrived_at, announced=was_down)
 
 
@@ -274,7 +276,8 @@ def _go_down(
         away_from=away.from_at if away else None,
         away_until=away.until_at if away else None,
     )
-    state = state._replace(
+    state = replace(
+        state,
         status=Status.DOWN,
         version=state.version + 1,
         reason=reason,
@@ -290,11 +293,12 @@ def _set_status(
     state: State, new: Status, reason: Reason, at: int, *, announced: bool
 ) -> tuple[State, tuple[Flip, ...]]:
     flip = Flip(at=at, old=state.status, new=new, reason=reason, announced=announced)
-    return state._replace(status=new, version=state.version + 1, reason=reason, since_at=at), (flip,)
+    return replace(state, status=new, version=state.version + 1, reason=reason, since_at=at), (flip,)
 
 
 def _expect_nothing(state: State) -> State:
-    return state._replace(
+    return replace(
+        state,
         due_at=None,
         deadline_at=None,
         failures=0,
@@ -323,9 +327,9 @@ def _judge_deadline(
     touched = _touch(gaps, expectation(policy, state) or (at, at), partial(_wait, policy))
     if touched is not None and touched.until_at > at:
         from_at, until_at = touched.gap
-        return state._replace(deadline_at=touched.until_at, away_from=from_at, away_until=until_at), ()
+        return replace(state, deadline_at=touched.until_at, away_from=from_at, away_until=until_at), ()
     if state.status is not Status.UP:
-        return state._replace(deadline_at=None, successes=0), ()
+        return replace(state, deadline_at=None, successes=0), ()
     away = _away(state, touched)
     reason = Reason.UNCONFIRMED if away else Reason.MISSED
     return _go_down(policy, state, reason, at, away=away)
@@ -336,11 +340,14 @@ def _judge_run(policy: Policy, state: State, run: Run, gaps: Sequence[Gap]) -> t
     touched = _touch(gaps, (run.started_at, limit_at), partial(_run_wait, policy))
     if touched is not None and touched.until_at > limit_at:
         from_at, until_at = touched.gap
-        longer = run._replace(limit_at=touched.until_at, away_from=from_at, away_until=until_at)
-        return state._replace(runs=swap(state.runs, run, longer)), ()
+        longer = replace(run, limit_at=touched.until_at, away_from=from_at, away_until=until_at)
+        return replace(state, runs=swap(state.runs, run, longer)), ()
     # It stays open without a limit, so that its end, should it come, still has its run time.
-    state = state._replace(
-        runs=swap(state.runs, run, run._replace(limit_at=None)), failures=state.failures + 1, successes=0
+    state = replace(
+        state,
+        runs=swap(state.runs, run, replace(run, limit_at=None)),
+        failures=state.failures + 1,
+        successes=0,
     )
     if state.status is Status.DOWN or state.failures < policy.failures_before_alert:
         return state, ()

@@ -11,10 +11,9 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import Connection
 
 from tocsin.domain.channel import Outcome, Receipt, Sender
 from tocsin.domain.monitor import SECOND
@@ -28,31 +27,18 @@ from tocsin.engine.settle import Result, Settled, Settlement
 from tocsin.store import outbox
 from tocsin.store.notifications import read_facts
 
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from tocsin.engine.clock import Clock
+    from tocsin.store.database import Store
+
 LONGEST_SLEEP_SECONDS = 60.0
 AFTER_FAILURE_SECONDS = 1.0
 # A parcel that waited so long may have been withdrawn meanwhile, or its lease may be another's.
 STALE = 1 * SECOND
 
-Found = TypeVar("Found")
-
 log = structlog.get_logger()
-
-
-class Store(Protocol):
-    """store.database.Store, as far as it is needed here."""
-
-    async def read(self, fn: Callable[[Connection], Found], /) -> Found:
-        """Run `fn` in a read transaction."""
-
-    async def write(self, fn: Callable[[Connection], Found], /) -> Found:
-        """Run `fn` in a write transaction."""
-
-
-class Clock(Protocol):
-    """engine/clock.py."""
-
-    def now(self) -> int:
-        """Microseconds UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec.structs import replace
+
 from tocsin.domain.monitor import SECOND, Flip, Gap, Reason, State, Status
 from tocsin.domain.ping import Kind, Ping
 from tocsin.domain.run import relimit
@@ -60,7 +62,7 @@ def apply_late(connection: Connection, tracked: Tracked, ping: Ping, gaps: Seque
     window = _window(connection, tracked, ping)
     if window.newer:
         chain.link(connection, window.newer[0].id, ping.id)
-    counted = tracked.state._replace(ping_count=tracked.state.ping_count + 1)
+    counted = replace(tracked.state, ping_count=tracked.state.ping_count + 1)
     control_at = chain.control_flip_at(connection, tracked.monitor_id) or 0
     if ping.arrived_at < control_at or not window.newer:
         return Placed(counted, (), ping.duration_ms, window.prev_id, tracked.last_ping_id)
@@ -112,7 +114,7 @@ def _refold(
     flips: list[Flip] = []
     durations: dict[int, int | None] = {}
     for each in (*older, ping, *window.newer):
-        counted_anew = each._replace(duration_ms=None) if each is end else each
+        counted_anew = replace(each, duration_ms=None) if each is end else each
         state, more, durations[each.id] = apply(tracked.policy, state, counted_anew, gaps)
         flips += more
     if end is not None and durations[end.id] != end.duration_ms:
@@ -145,20 +147,21 @@ def _state_before(connection: Connection, tracked: Tracked, first_at: int) -> St
         remind_at = flip.at if status is Status.DOWN and policy.reminder_seconds else None
         state = State(status=status, reason=Reason(flip.reason), since_at=flip.at, remind_at=remind_at)
     open_before = tuple(run for run in known.runs if run.started_at < first_at)
-    state = state._replace(runs=relimit(policy, open_before, first_at))
+    state = replace(state, runs=relimit(policy, open_before, first_at))
     if known.last_success_at is None or known.last_success_at >= first_at:
         return state
-    state = state._replace(last_success_at=known.last_success_at)
+    state = replace(state, last_success_at=known.last_success_at)
     if known.due_at is None:
         return state
     deadline_at = known.due_at + policy.grace_seconds * SECOND if state.status is Status.UP else None
-    return state._replace(due_at=known.due_at, deadline_at=deadline_at)
+    return replace(state, due_at=known.due_at, deadline_at=deadline_at)
 
 
 def _carried(counted: State, state: State) -> State:
     """What a new fold of a part of the history cannot know."""
     unchanged = (state.status, state.since_at) == (counted.status, counted.since_at)
-    return state._replace(
+    return replace(
+        state,
         version=counted.version + 1,
         ping_count=counted.ping_count,
         since_at=state.since_at or counted.since_at,
@@ -205,8 +208,8 @@ def _key(flip: Any) -> tuple[int, str, str]:
 def _corrected(counted: State, state: State, now: int) -> tuple[State, tuple[Flip, ...]]:
     """Alerts are not unsent: the flips stay, and where the last one is wrong, one more says so now."""
     if state.status is counted.status:
-        return state._replace(
-            since_at=counted.since_at, reason=counted.reason, remind_at=counted.remind_at
+        return replace(
+            state, since_at=counted.since_at, reason=counted.reason, remind_at=counted.remind_at
         ), ()
     at = max(now, counted.since_at)
     flip = Flip(
@@ -216,4 +219,4 @@ def _corrected(counted: State, state: State, now: int) -> tuple[State, tuple[Fli
         reason=state.reason or Reason.PING,
         announced=Status.DOWN in (counted.status, state.status),
     )
-    return state._replace(since_at=at), (flip,)
+    return replace(state, since_at=at), (flip,)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from tocsin.domain.monitor import SECOND, Gap, Policy, State
 from tocsin.domain.ping import Flag, Kind, Ping, Reading, Signal
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 LONGEST_USER_AGENT = 200
 
 
-class Answer(NamedTuple):
+class Answer(Struct, frozen=True, gc=False):
     """What became of a ping, for its dialect to word. `dialect` is the token's; `is_duplicate`: it came too
     soon after one like it, by that dialect's rule. `flags` are those of its reading."""
 
@@ -51,7 +53,7 @@ class Full(Exception):  # noqa: N818 - it reads as what happened
     """Too many pings are waiting to be stored."""
 
 
-class Waiting(NamedTuple):
+class Waiting(Struct, frozen=True):
     """A signal, its arrival, and who is to be answered: with an Answer, None for an unknown token, or the
     error that kept it from being stored."""
 
@@ -214,13 +216,13 @@ class _Batch:
     ) -> Answer:
         at, signal = waiting.arrived_at, waiting.signal
         tracked = self._tracked.get(by_token.monitor_id, by_token)
-        kind, run_id, exit_code, stated_ms, flags, keeps_body, duplicate_seconds = reading
-        ping = Ping(at, kind, ping_id, run_id, exit_code, stated_ms)
+        kind, run_id, exit_code, flags = reading.kind, reading.run_id, reading.exit_code, reading.flags
+        ping = Ping(at, kind, ping_id, run_id, exit_code, reading.duration_ms)
         policy = tracked.policy
-        is_duplicate = duplicate_seconds > 0 and self._is_duplicate(connection, at, by_token, reading)
+        is_duplicate = reading.duplicate_seconds > 0 and self._is_duplicate(connection, at, by_token, reading)
         if is_duplicate:
             flags |= Flag.DUPLICATE
-        body = signal.body if keeps_body else b""
+        body = signal.body if reading.keeps_body else b""
         if body:
             flags |= Flag.BODY
             if signal.body_was_cut:
@@ -231,7 +233,8 @@ class _Batch:
             placed = apply_late(connection, tracked, ping, self._gaps, self.batch[-1].arrived_at)
             state, flips, duration_ms, prev_id, head_id = placed
         else:
-            state, flips, duration_ms = apply(policy, tracked.state, ping, self._gaps)
+            applied = apply(policy, tracked.state, ping, self._gaps)
+            state, flips, duration_ms = applied.state, applied.flips, applied.duration_ms
             prev_id, head_id = tracked.last_ping_id, ping_id
         monitor_id, project_id = tracked.monitor_id, tracked.project_id
         self._tracked[monitor_id] = Tracked(

@@ -84,6 +84,11 @@ def keep_quiet(text: str) -> str:
     return _MENTION.sub("@\u2060", text)
 
 
+def escape_for_slack(text: str) -> str:
+    """A text that Slack shows as it is; `<!channel>` would call everybody."""
+    return keep_quiet(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def fit(lines: Sequence[str], longest: int) -> list[str]:
     """As many whole lines as `longest` characters hold with their line breaks, and how many are missing."""
     reserve = len(f"and {len(lines)} more") + 1

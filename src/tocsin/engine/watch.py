@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec.structs import replace
 
 from tocsin.domain.monitor import SECOND, Gap
 from tocsin.domain.transition import end_snooze, is_reminder_due, is_snoozed, judge, remind
@@ -130,11 +131,11 @@ class _Look:
             changes += [Change(tracked.monitor_id, tracked.project_id, flip, state) for flip in flips]
             if state.snoozed_until is not None and not is_snoozed(state, self._mark):
                 state = end_snooze(tracked.policy, state, self._mark)
-                woken.append(tracked._replace(state=state))
+                woken.append(replace(tracked, state=state))
             if is_reminder_due(state, self._mark):
                 state = remind(tracked.policy, state, self._mark)
                 reminders.append(Reminder(tracked.monitor_id, tracked.project_id, state))
-            looked.append(tracked._replace(state=state))
+            looked.append(replace(tracked, state=state))
         self._hot.save_look(connection, looked)
         self._record(connection, changes, reminders, woken)
 

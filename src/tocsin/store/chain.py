@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Row, bindparam, literal_column, select, update
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import CTE, ColumnElement, Connection, Row, bindparam, literal_column, select, update
 
 from tocsin.domain.monitor import Status
 from tocsin.domain.ping import Flag
 from tocsin.store import tables
 
 _ping = tables.ping
-_head = select(*_ping.c, literal_column("1").label("depth")).where(_ping.c.id == bindparam("head"))
-_links = _head.cte("links", recursive=True)
-_next = _ping.alias("next")
-_links = _links.union_all(
-    select(*_next.c, (_links.c.depth + 1).label("depth"))
-    .where(_next.c.id == _links.c.prev_id)
-    .where(_next.c.monitor_id == _links.c.monitor_id)
-    .where(_links.c.depth < bindparam("count"))
-)
 _PIECE = 10
-_WALK = select(_links).order_by(_links.c.depth)
+
+
+def links(columns: Iterable[ColumnElement[Any]], *conditions: ColumnElement[bool]) -> CTE:
+    """A recursive query: the pings from the parameter `head` back in true order, at most `count` of them,
+    numbered from 1 as `step`. It ends at the first that breaks a condition. `columns` are of `ping`, with
+    prev_id and monitor_id."""
+    first = select(*columns, literal_column("1").label("step")).where(_ping.c.id == bindparam("head"))
+    found = first.where(*conditions).cte("links", recursive=True)
+    is_next = (_ping.c.id == found.c.prev_id) & (_ping.c.monitor_id == found.c.monitor_id)
+    older = select(*columns, found.c.step + 1).join(found, is_next)
+    return found.union_all(older.where(found.c.step < bindparam("count"), *conditions))
+
+
+_LINKS = links(_ping.c)
+_WALK = select(_LINKS).order_by(_LINKS.c.step)
 
 
 def walk(connection: Connection, head_id: int | None, count: int) -> list[Row[tuple[object, ...]]]:

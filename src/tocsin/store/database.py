@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from msgspec import Struct
 from sqlalchemy import Connection
 
 from tocsin.domain.monitor import Policy, State
@@ -12,7 +13,7 @@ from tocsin.domain.monitor import Policy, State
 T = TypeVar("T")
 
 
-class Tracked(NamedTuple):
+class Tracked(Struct, frozen=True, gc=False):
     """A monitor as the engine handles it: what it expects, how it stands, how it is stored.
 
     `dialect` is the face that answers its ping where it was found by a token, else the one it was made

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import CTE, Connection, bindparam, func, literal, select
+from sqlalchemy import Connection, bindparam, func, literal, select
 
 from tocsin.domain.record import PingView
+from tocsin.store.chain import links
 from tocsin.store.chunks import chunks
 from tocsin.store.gather import Gathered
 from tocsin.store.tables import monitor_state, ping, ping_body
@@ -24,21 +25,7 @@ _COLUMNS = [
     ping.c.user_agent,
     func.coalesce(ping.c.flags, 0).label("flags"),
 ]
-
-
-def _chain() -> CTE:
-    """The pings from `start` back in true order, `steps` of them, none older than `oldest_at`."""
-    in_time = ping.c.arrived_at >= bindparam("oldest_at")
-    chain = (
-        select(*_COLUMNS, literal(1).label("step"))
-        .where(ping.c.id == bindparam("start"), in_time)
-        .cte("chain", recursive=True)
-    )
-    older = select(*_COLUMNS, chain.c.step + 1).join(chain, ping.c.id == chain.c.prev_id)
-    return chain.union_all(older.where(chain.c.step < bindparam("steps"), in_time))
-
-
-_CHAIN = _chain()
+_CHAIN = links(_COLUMNS, ping.c.arrived_at >= bindparam("oldest_at"))
 _ALL = select(_CHAIN.c.step, *(_CHAIN.c[name] for name in PingView._fields)).order_by(_CHAIN.c.step)
 _ALL = _ALL.limit(bindparam("limit")).offset(bindparam("offset"))
 _IS_OF_KINDS = bindparam("kinds").op("&")(literal(1).op("<<")(_CHAIN.c.kind)) != 0
@@ -58,12 +45,12 @@ def page(
     """The chain from the ping `start`, newest first. At most `steps` pings are looked at."""
     if start is None:
         return []
-    bounds = {"start": start, "limit": limit, "offset": offset, "oldest_at": oldest_at}
+    bounds = {"head": start, "limit": limit, "offset": offset, "oldest_at": oldest_at}
     if kinds:
         bits = sum(1 << kind for kind in set(kinds))
-        rows = _LIST_OF_KINDS.rows(connection, {**bounds, "steps": steps, "kinds": bits})
+        rows = _LIST_OF_KINDS.rows(connection, {**bounds, "count": steps, "kinds": bits})
     else:
-        rows = _LIST.rows(connection, {**bounds, "steps": min(steps, offset + limit)})
+        rows = _LIST.rows(connection, {**bounds, "count": min(steps, offset + limit)})
     return [PingView._make(row[1:]) for row in sorted(rows)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -11,25 +11,43 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
-from tocsin.web.api import json_response
+from tocsin.web.api import assemble, json_response
+from tocsin.web.dialect import Dialect
 from tocsin.web.openapi import About, Operation, document
 from tocsin.web.pages import page
 from tocsin.web.postman import collection
 from tocsin.web.sample import resolve, sample, type_words
+from tocsin.web.services import Services
 
 _KEPT = {"Cache-Control": "public, max-age=300"}
 
 
-def reference(
-    about: About, operations: Sequence[Operation], *, root: str, version: str, server: str
-) -> list[Route]:
-    """/openapi.json, /docs and /postman.json below `root`; `server` is the API's base address."""
+def assemble_with_reference(
+    dialect: Dialect,
+    services: Services,
+    about: About,
+    operations: Sequence[Operation],
+    *,
+    root: str = "",
+    published_at: str = "",
+    more: Sequence[Route] = (),
+) -> ASGIApp:
+    """The application (api.assemble) of a dialect's operations, and of the pages that describe them.
 
-    @cache
-    def described() -> dict[str, Any]:
-        return document(about, operations, version, server)
+    The pages are below `root`, which begins every path of an API that is not reached by the dialect's name.
+    `published_at` is a further path of the document: the one where the vendor has it.
+    """
+    server = services.public_url if root else f"{services.public_url}/{dialect.name}"
+    described = cache(lambda: document(about, operations, services.version, server))
+    document_paths = [path for path in (f"{root}/openapi.json", published_at) if path]
+    return assemble(dialect, services, operations, [*_pages(described, root, document_paths), *more])
 
+
+def _pages(
+    described: Callable[[], dict[str, Any]], root: str, document_paths: Iterable[str]
+) -> Iterable[Route]:
     async def openapi(_: Request) -> Response:
         return json_response(described(), headers=_KEPT)
 
@@ -39,11 +57,9 @@ def reference(
     async def postman(_: Request) -> Response:
         return json_response(collection(described()), headers=_KEPT)
 
-    return [
-        Route(f"{root}/openapi.json", openapi),
-        Route(f"{root}/docs", docs),
-        Route(f"{root}/postman.json", postman),
-    ]
+    yield from (Route(path, openapi) for path in document_paths)
+    yield Route(f"{root}/docs", docs)
+    yield Route(f"{root}/postman.json", postman)
 
 
 def chapters(described: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from tocsin.domain.errors import Code, TocsinError
@@ -58,7 +59,7 @@ class Control(Desk):
 
         def change(connection: Connection) -> Monitor:
             tracked = self._load(connection, actor, monitor_id)
-            self._save(connection, [tracked._replace(state=snooze(tracked.state, until_at))])
+            self._save(connection, [replace(tracked, state=snooze(tracked.state, until_at))])
             return get_own(connection, actor, monitor_id)
 
         return await self._write(change)
@@ -72,7 +73,7 @@ class Control(Desk):
         def change(connection: Connection) -> Monitor:
             tracked = self._load(connection, actor, monitor_id)
             if tracked.state.snoozed_until is not None:
-                woken = tracked._replace(state=end_snooze(tracked.policy, tracked.state, now))
+                woken = replace(tracked, state=end_snooze(tracked.policy, tracked.state, now))
                 self._save(connection, [woken])
                 release_snoozed(connection, [woken], now, voice)
             return get_own(connection, actor, monitor_id)
@@ -116,7 +117,7 @@ class Control(Desk):
             # Of those that the turn means; the others are the watcher's.
             for tracked in decide(connection, [one for one in known if turn(one.state, 0)[1]], moment):
                 state, flips = turn(tracked.state, max(moment.now, tracked.state.since_at + 1))
-                turned.append(tracked._replace(state=state))
+                turned.append(replace(tracked, state=state))
                 changes += [Change(tracked.monitor_id, tracked.project_id, flip, state) for flip in flips]
             self._save(connection, turned)
             record_flips(connection, changes, moment.now, moment.voice)

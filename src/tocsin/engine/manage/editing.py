@@ -230,7 +230,7 @@ class Editing(Monitors):
         hot = self._tools.store.hot
         tracked = hot.load(connection, [monitor_id])
         hot.save_look(
-            connection, [one._replace(state=reschedule(one.policy, one.state, now)) for one in tracked]
+            connection, [replace(one, state=reschedule(one.policy, one.state, now)) for one in tracked]
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from tocsin.domain.monitor import Gap
@@ -28,7 +29,7 @@ def decide(connection: Connection, tracked: Sequence[Tracked], moment: Moment) -
     changes: list[Change] = []
     for one in tracked:
         state, flips = judge(one.policy, one.state, moment.now, moment.gaps)
-        decided.append(one._replace(state=state))
+        decided.append(replace(one, state=state))
         changes += [Change(one.monitor_id, one.project_id, flip, state) for flip in flips]
     record_flips(connection, changes, moment.now, moment.voice)
     return decided

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
 
 import orjson
+from msgspec import Struct, json
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Table
 from typing_extensions import override
 
-from tocsin.domain.monitor import Policy, Reason, Run, State, Status
+from tocsin.domain.monitor import Policy, Reason, State, Status
 from tocsin.domain.schedule import parse_schedule
 from tocsin.domain.transition import next_event_at
 from tocsin.store import tables
@@ -26,11 +27,7 @@ CHUNKS = (256, 64, 16, 4, 1)
 ID_BLOCK = 1_000_000
 LAST_ID = "ping_ids_reserved"
 
-STATE = tuple(
-    column.name
-    for column in tables.monitor_state.columns
-    if column.name not in ("monitor_id", "last_alert_at")
-)
+STATE = State.__struct_fields__
 POLICY = (
     "schedule_kind",
     "schedule_expression",
@@ -44,27 +41,27 @@ POLICY = (
 )
 PING = tuple(column.name for column in tables.ping.columns)
 
-_STATUS = {status.value: status for status in Status}
-_REASON: dict[str | None, Reason | None] = {None: None, **{reason.value: reason for reason in Reason}}
-_STATUS_WORD = {status: word for word, status in _STATUS.items()}
-_REASON_WORD = {reason: word for word, reason in _REASON.items()}
+# Words, not members: sqlite3 binds a plain str at once, and looks for an adapter for anything else.
+_STATUS_WORD = {status: status.value for status in Status}
+_REASON_WORD: dict[Reason | None, str | None] = {None: None, **{reason: reason.value for reason in Reason}}
 
 
 def _columns(alias: str, names: Iterable[str]) -> str:
     return ", ".join(f"{alias}.{name}" for name in names)
 
 
-_TRACKED = f"m.id, m.project_id, {{dialect}}, m.uid, m.name, {_columns('m', POLICY)}, {_columns('s', STATE)}"
-_POLICY_AT, _STATE_AT = 5, 5 + len(POLICY)
+_POLICY = f"json_array({_columns('m', POLICY)})"
+_STATE = f"json_array({_columns('s', STATE)})".replace("s.runs", "json(ifnull(s.runs, '[]'))")
+_STORED = f"m.id, m.project_id, {{dialect}}, m.uid, m.name, {_POLICY}, {_STATE}, s.look_at, s.last_ping_id"
 
 _FIND = (
-    f"SELECT json_group_array(json_array(t.token, {_TRACKED.format(dialect='t.dialect')}))"
+    f"SELECT json_group_array(json_array({_STORED.format(dialect='t.dialect')}, t.token))"
     " FROM json_each(?) AS j CROSS JOIN token AS t ON t.token = j.value"
     " CROSS JOIN monitor_state AS s ON s.monitor_id = t.monitor_id"
     " CROSS JOIN monitor AS m ON m.id = t.monitor_id"
 )
 _LOAD = (
-    f"SELECT json_group_array(json_array({_TRACKED.format(dialect='m.dialect')}))"
+    f"SELECT json_group_array(json_array({_STORED.format(dialect='m.dialect')}))"
     " FROM json_each(?) AS j CROSS JOIN monitor_state AS s ON s.monitor_id = j.value"
     " CROSS JOIN monitor AS m ON m.id = s.monitor_id AND m.deleted_at IS NULL"
 )
@@ -90,8 +87,27 @@ def _upsert(table: Table, columns: Sequence[str]) -> dict[int, str]:
 
 _ADD_PING = _insert(tables.ping, PING)
 _ADD_BODY = _insert(tables.ping_body, ("ping_id", "body"))
-_SAVE_STATE = _upsert(tables.monitor_state, ("monitor_id", *STATE))
+_SAVED = ("monitor_id", *STATE, "look_at", "last_ping_id")
+_SAVE_STATE = _upsert(tables.monitor_state, _SAVED)
 _SAVE_WATCH = _upsert(tables.watch, ("monitor_id", "look_at"))
+
+
+class _Stored(Struct, array_like=True, gc=False):
+    """A row of `_FIND` and `_LOAD`; only the first has a token."""
+
+    monitor_id: int
+    project_id: int
+    dialect: str
+    uid: str
+    name: str
+    policy: tuple[str, str, str, int, int | None, int | None, int, int, int | None]
+    state: State
+    look_at: int | None
+    last_ping_id: int | None
+    token: str = ""
+
+
+_DECODER = json.Decoder(list[_Stored])
 
 
 class SqliteHot(Hot):
@@ -107,17 +123,17 @@ class SqliteHot(Hot):
 
     @override
     def find(self, connection: Connection, tokens: Iterable[str]) -> dict[str, Tracked]:
-        rows = _rows(connection, _FIND, orjson.dumps(list(tokens)).decode())
-        return {row[0]: _tracked(row[1:]) for row in rows}
+        rows = _DECODER.decode(_text(connection, _FIND, orjson.dumps(list(tokens)).decode()))
+        return {row.token: _tracked(row) for row in rows}
 
     @override
     def load(self, connection: Connection, monitor_ids: Iterable[int]) -> list[Tracked]:
-        rows = _rows(connection, _LOAD, orjson.dumps(list(monitor_ids)).decode())
+        rows = _DECODER.decode(_text(connection, _LOAD, orjson.dumps(list(monitor_ids)).decode()))
         return [_tracked(row) for row in rows]
 
     @override
     def overdue(self, connection: Connection, now: int, limit: int) -> list[Tracked]:
-        monitor_ids = _rows(connection, _OVERDUE, now, limit)
+        monitor_ids: list[int] = orjson.loads(_text(connection, _OVERDUE, now, limit))
         found = self.load(connection, monitor_ids)
         if len(found) < len(monitor_ids):
             self._forget_watch(connection, set(monitor_ids) - {tracked.monitor_id for tracked in found})
@@ -155,7 +171,7 @@ class SqliteHot(Hot):
                 look_at = event_at
                 earlier.append((one.monitor_id, event_at))
             rows.append(_state_row(one, look_at))
-        _write(connection, _SAVE_STATE, rows, len(STATE) + 1)
+        _write(connection, _SAVE_STATE, rows, len(_SAVED))
         _write(connection, _SAVE_WATCH, earlier, 2)
         return min((look_at for _, look_at in earlier), default=None)
 
@@ -163,7 +179,7 @@ class SqliteHot(Hot):
     def save_look(self, connection: Connection, tracked: Sequence[Tracked]) -> None:
         looks = [(one.monitor_id, next_event_at(one.state)) for one in tracked]
         rows = [_state_row(one, look_at) for one, (_, look_at) in zip(tracked, looks, strict=True)]
-        _write(connection, _SAVE_STATE, rows, len(STATE) + 1)
+        _write(connection, _SAVE_STATE, rows, len(_SAVED))
         _write(connection, _SAVE_WATCH, [look for look in looks if look[1] is not None], 2)
         self._forget_watch(connection, [monitor_id for monitor_id, look_at in looks if look_at is None])
 
@@ -188,8 +204,9 @@ class SqliteHot(Hot):
         )
 
 
-def _rows(connection: Connection, sql: str, *parameters: object) -> list[Any]:
-    return orjson.loads(driver(connection).execute(sql, parameters).fetchone()[0])  # type: ignore[no-any-return]
+def _text(connection: Connection, sql: str, *parameters: object) -> str:
+    text: str = driver(connection).execute(sql, parameters).fetchone()[0]
+    return text
 
 
 def _write(connection: Connection, sql: dict[int, str], rows: Sequence[Row], columns: int) -> None:
@@ -209,32 +226,31 @@ def _policy(kind: str, expression: str, timezone: str, *limits: int | None) -> P
     return Policy(parse_schedule(kind, expression, timezone), *limits)  # type: ignore[arg-type]
 
 
-def _tracked(row: list[Any]) -> Tracked:
-    s = row[_STATE_AT:]
-    runs = _runs(s[11]) if s[11] else ()
-    state = State._make((_STATUS[s[0]], s[1], _REASON[s[2]], *s[3:11], runs, *s[12:18]))
+def _tracked(row: _Stored) -> Tracked:
     return Tracked(
-        row[0], row[1], row[2], row[3], row[4], _policy(*row[_POLICY_AT:_STATE_AT]), state, s[18], s[19]
+        row.monitor_id,
+        row.project_id,
+        row.dialect,
+        row.uid,
+        row.name,
+        _policy(*row.policy),
+        row.state,
+        row.look_at,
+        row.last_ping_id,
     )
-
-
-def _runs(text: str) -> tuple[Run, ...]:
-    return tuple(Run(*run) for run in orjson.loads(text))
 
 
 def _state_row(one: Tracked, look_at: int | None) -> Row:
     state = one.state
-    runs = orjson.dumps([tuple(run) for run in state.runs]).decode() if state.runs else None
-    # Words, not members: sqlite3 binds a plain str at once, and looks for an adapter for anything else.
-    status, reason = _STATUS_WORD[state.status], _REASON_WORD[state.reason]
+    values = astuple(state)
     return (
         one.monitor_id,
-        status,
+        _STATUS_WORD[state.status],
         state.version,
-        reason,
-        *state[3:11],
-        runs,
-        *state[12:],
+        _REASON_WORD[state.reason],
+        *values[3:11],
+        json.encode(state.runs).decode() if state.runs else None,
+        *values[12:],
         look_at,
         one.last_ping_id,
     )

@@ -24,11 +24,11 @@ from tocsin.domain.plan import UNLIMITED
 from tocsin.domain.record import Monitor
 from tocsin.engine.intake import Answer
 from tocsin.engine.manage.monitors import MonitorDraft, MonitorQuery, MonitorRef
-from tocsin.web.api import Call, Visit, assemble, json_response
+from tocsin.web.api import Call, Visit, json_response
 from tocsin.web.dialect import PING_TEXTS, Claim, Credential, Dialect, Pings, Reply, ping_address
 from tocsin.web.openapi import About, Operation
 from tocsin.web.payload import read_object
-from tocsin.web.reference import reference
+from tocsin.web.reference import assemble_with_reference
 from tocsin.web.services import Services
 from tocsin.web.signup import sign_up
 from tocsin.web.times import iso, iso_or_none
@@ -273,9 +273,7 @@ def _list(monitors: Sequence[Monitor], now: int) -> bytes:
 
 
 def _build(services: Services) -> ASGIApp:
-    server = f"{services.public_url}/{DIALECT.name}"
-    pages = reference(ABOUT, OPERATIONS, root="", version=services.version, server=server)
-    return assemble(DIALECT, services, OPERATIONS, pages)
+    return assemble_with_reference(DIALECT, services, ABOUT, OPERATIONS)
 
 
 ABOUT = About(

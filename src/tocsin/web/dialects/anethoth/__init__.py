@@ -11,12 +11,11 @@ import re
 from starlette.types import ASGIApp
 
 from tocsin.domain.errors import Code
-from tocsin.web.api import assemble
 from tocsin.web.dialect import Claim, Credential, Dialect, Pings
 from tocsin.web.dialects.anethoth import account, alert, monitors
 from tocsin.web.dialects.anethoth.shapes import NAME, Failure, ping_refusal, ping_reply, refuse
 from tocsin.web.openapi import About
-from tocsin.web.reference import reference
+from tocsin.web.reference import assemble_with_reference
 from tocsin.web.services import Services
 from tocsin.web.trouble import STATUSES
 
@@ -33,9 +32,7 @@ OPERATIONS = (*account.OPERATIONS, *monitors.OPERATIONS)
 
 
 def _build(services: Services) -> ASGIApp:
-    server = f"{services.public_url}/{NAME}"
-    pages = reference(ABOUT, OPERATIONS, root="", version=services.version, server=server)
-    return assemble(DIALECT, services, OPERATIONS, [*pages, *account.PAGES])
+    return assemble_with_reference(DIALECT, services, ABOUT, OPERATIONS, more=account.PAGES)
 
 
 DIALECT = Dialect(

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tocsin.domain.alert import Event, Facts
 from tocsin.domain.monitor import Reason
-from tocsin.engine.note import keep_quiet
+from tocsin.engine.note import escape_for_slack, keep_quiet
 from tocsin.web.times import plain, plain_or_none
 
 _SLACK = "hooks.slack.com"
@@ -31,8 +31,7 @@ def _for_chat(message: str, url: str) -> dict[str, str]:
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     if host == _SLACK:
-        text = keep_quiet(message).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return {"text": text}
+        return {"text": escape_for_slack(message)}
     is_discord = host in _DISCORD or host.endswith(tuple(f".{one}" for one in _DISCORD))
     if is_discord and parts.path.startswith("/api/webhooks/"):
         return {"content": keep_quiet(message)[:_DISCORD_LONGEST]}

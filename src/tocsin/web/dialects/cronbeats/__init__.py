@@ -15,6 +15,7 @@ from tocsin.domain.errors import Code
 from tocsin.web.dialect import Claim, Credential, Dialect, Pings
 from tocsin.web.dialects.cronbeats import answers, application, pings
 from tocsin.web.dialects.cronbeats.jobs import status_word
+from tocsin.web.reference import assemble_with_reference
 from tocsin.web.services import Services
 from tocsin.web.trouble import STATUSES
 
@@ -22,7 +23,7 @@ _ALL = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def _build(services: Services) -> ASGIApp:
-    return application.build(DIALECT, services)
+    return assemble_with_reference(DIALECT, services, application.ABOUT, application.OPERATIONS)
 
 
 DIALECT = Dialect(

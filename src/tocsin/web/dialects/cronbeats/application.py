@@ -1,15 +1,9 @@
-"""The application: all operations of CronBeats' API."""
+"""All operations of CronBeats' API, and what their document says of them."""
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp
-
-from tocsin.web.api import assemble
-from tocsin.web.dialect import Dialect
 from tocsin.web.dialects.cronbeats import bulk, integrations, jobs, shapes, signals
 from tocsin.web.openapi import About, Operation
-from tocsin.web.reference import reference
-from tocsin.web.services import Services
 
 JOBS, INTEGRATIONS = "/api/v1/jobs", "/api/v1/integrations"
 
@@ -167,10 +161,3 @@ OPERATIONS = (
         tag="Integrations",
     ),
 )
-
-
-def build(dialect: Dialect, services: Services) -> ASGIApp:
-    """The application."""
-    server = f"{services.public_url}/{dialect.name}"
-    pages = reference(ABOUT, OPERATIONS, root="", version=services.version, server=server)
-    return assemble(dialect, services, OPERATIONS, pages)

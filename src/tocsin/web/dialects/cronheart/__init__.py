@@ -7,16 +7,26 @@ monitor that is silent is `late`, and `down` only if its job says so.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from starlette.types import ASGIApp
 
 from tocsin.web.dialect import Claim, Credential, Dialect
 from tocsin.web.dialects.cronheart import application, pings, shapes
 from tocsin.web.rate import minute_headers
+from tocsin.web.reference import assemble_with_reference
 from tocsin.web.services import Services
+
+DOCUMENT = f"{shapes.ROOT}/openapi.json"
 
 
 def _build(services: Services) -> ASGIApp:
-    return application.build(DIALECT, services)
+    # A 402 leads to the server's own page, the only place to go.
+    speaking = replace(DIALECT, refuse=partial(shapes.problem, upgrade_url=f"{services.public_url}/"))
+    return assemble_with_reference(
+        speaking, services, application.ABOUT, application.OPERATIONS, published_at=DOCUMENT
+    )
 
 
 DIALECT = Dialect(
@@ -36,7 +46,7 @@ DIALECT = Dialect(
         Claim("/api/v1/channels", ("GET", "POST")),
         Claim("/api/v1/channels/*", ("GET", "POST", "PATCH", "DELETE")),
         Claim("/api/v1/account", ("GET",)),
-        Claim("/api/v1/openapi.json", ("GET",)),
+        Claim(DOCUMENT, ("GET",)),
     ),
     credential=Credential("authorization", "cmk_", scheme="bearer"),
     pings=pings.PINGS,

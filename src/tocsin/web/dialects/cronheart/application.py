@@ -1,20 +1,12 @@
-"""The application: all operations, and the document of them at the address that Cronheart publishes."""
+"""All operations of Cronheart's API, and what their document says of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
-from starlette.routing import Route
-from starlette.types import ASGIApp
-
-from tocsin.web.api import assemble
-from tocsin.web.dialect import Dialect
 from tocsin.web.dialects.cronheart import account, channels, history, monitors
-from tocsin.web.dialects.cronheart.shapes import PROBLEM, ROOT, Problem, problem
+from tocsin.web.dialects.cronheart.shapes import PROBLEM, ROOT, Problem
 from tocsin.web.openapi import About, Operation
-from tocsin.web.reference import reference
-from tocsin.web.services import Services
 
 ABOUT = About(
     title="Cronheart dialect of Tocsin",
@@ -39,12 +31,3 @@ OPERATIONS: tuple[Operation, ...] = tuple(
     for tag, operations in _TAGGED.items()
     for operation in operations
 )
-
-
-def build(dialect: Dialect, services: Services) -> ASGIApp:
-    """The application. A 402 leads to the server's own page, the only place to go."""
-    server = f"{services.public_url}/{dialect.name}"
-    pages = reference(ABOUT, OPERATIONS, root="", version=services.version, server=server)
-    published = Route(f"{ROOT}/openapi.json", pages[0].endpoint)
-    speaking = replace(dialect, refuse=partial(problem, upgrade_url=f"{services.public_url}/"))
-    return assemble(speaking, services, OPERATIONS, [*pages, published])

@@ -8,6 +8,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 import structlog
+from msgspec.structs import replace
 
 from tocsin.domain.monitor import Status
 from tocsin.domain.ping import Flag, Kind, Reading, Signal
@@ -25,16 +26,16 @@ DUPLICATE_SECONDS = 2
 _ACTION = re.compile(r"[a-zA-Z0-9_-]{1,16}")
 _DIGITS = re.compile(rb"[0-9]+")
 _HEARTBEAT = Reading(Kind.SUCCESS, flags=Flag.HEARTBEAT, duplicate_seconds=DUPLICATE_SECONDS)
-_SUCCESS = _HEARTBEAT._replace(flags=0)
-_FAIL = _SUCCESS._replace(kind=Kind.FAIL)
+_SUCCESS = replace(_HEARTBEAT, flags=0)
+_FAIL = replace(_SUCCESS, kind=Kind.FAIL)
 _READINGS: Mapping[str, Reading] = MappingProxyType(
     {
         "": _HEARTBEAT,
         "run": _HEARTBEAT,
-        "start": _SUCCESS._replace(kind=Kind.START),
+        "start": replace(_SUCCESS, kind=Kind.START),
         "success": _SUCCESS,
         "ok": _SUCCESS,
-        "0": _SUCCESS._replace(exit_code=0),
+        "0": replace(_SUCCESS, exit_code=0),
         "fail": _FAIL,
     }
 )
@@ -61,9 +62,9 @@ def read(signal: Signal) -> Reading | None:
     if reading is None:
         return None
     if signal.method != "POST":
-        reading = reading._replace(keeps_body=False)
+        reading = replace(reading, keeps_body=False)
     runtime_ms = _runtime_ms(signal)
-    return reading if runtime_ms is None else reading._replace(duration_ms=runtime_ms)
+    return reading if runtime_ms is None else replace(reading, duration_ms=runtime_ms)
 
 
 @lru_cache(maxsize=1024)
@@ -77,9 +78,9 @@ def reading_of(action: str) -> Reading | None:
         return known
     if action.isdecimal():
         code = int(action)
-        return _FAIL._replace(exit_code=code if 0 < code <= LARGEST_EXIT_CODE else None)
+        return replace(_FAIL, exit_code=code if 0 < code <= LARGEST_EXIT_CODE else None)
     log.warning("ping.unknown_action", dialect=NAME, action=action)
-    return _HEARTBEAT._replace(flags=Flag.HEARTBEAT | Flag.ODD)
+    return replace(_HEARTBEAT, flags=Flag.HEARTBEAT | Flag.ODD)
 
 
 def reply(answer: Answer) -> Reply:

@@ -12,12 +12,13 @@ from starlette.types import ASGIApp
 from tocsin.domain.errors import Code
 from tocsin.web.dialect import Claim, Credential, Dialect
 from tocsin.web.dialects.cronping import application, pings, shapes
+from tocsin.web.reference import assemble_with_reference
 from tocsin.web.services import Services
 from tocsin.web.trouble import STATUSES
 
 
 def _build(services: Services) -> ASGIApp:
-    return application.build(DIALECT, services)
+    return assemble_with_reference(DIALECT, services, application.ABOUT, application.OPERATIONS)
 
 
 DIALECT = Dialect(

@@ -1,15 +1,9 @@
-"""The application: all operations, and the document of them."""
+"""All operations of Cronping's API, and what their document says of them."""
 
 from __future__ import annotations
 
-from starlette.types import ASGIApp
-
-from tocsin.web.api import assemble
-from tocsin.web.dialect import Dialect
 from tocsin.web.dialects.cronping import heartbeats, history, shapes
 from tocsin.web.openapi import About, Operation
-from tocsin.web.reference import reference
-from tocsin.web.services import Services
 
 HEARTBEATS, INTEGRATIONS = "/api/v1/heartbeats", "/api/v1/integrations"
 HEARTBEAT = f"{HEARTBEATS}/{{id}}"
@@ -111,10 +105,3 @@ OPERATIONS = (
         tag="Integrations",
     ),
 )
-
-
-def build(dialect: Dialect, services: Services) -> ASGIApp:
-    """The application."""
-    server = f"{services.public_url}/{dialect.name}"
-    pages = reference(ABOUT, OPERATIONS, root="", version=services.version, server=server)
-    return assemble(dialect, services, OPERATIONS, pages)

@@ -10,12 +10,14 @@ from tocsin.domain.errors import Code
 from tocsin.web.dialect import Claim, Credential, Dialect, Pings
 from tocsin.web.dialects.tocsin import answers, application
 from tocsin.web.rate import minute_headers
+from tocsin.web.reference import assemble_with_reference
 from tocsin.web.services import Services
 from tocsin.web.trouble import STATUSES
 
 
 def _build(services: Services) -> ASGIApp:
-    return application.build(DIALECT, services)
+    about, root = application.ABOUT, application.ROOT
+    return assemble_with_reference(DIALECT, services, about, application.OPERATIONS, root=root)
 
 
 DIALECT = Dialect(

@@ -1,19 +1,13 @@
-"""The native API's application: all its operations under one root."""
+"""All operations of the native API under one root, and what their document says of them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from starlette.types import ASGIApp
-
-from tocsin.web.api import assemble
-from tocsin.web.dialect import Dialect
 from tocsin.web.dialects.tocsin import channels, history, monitors, notifications, project
 from tocsin.web.dialects.tocsin.answers import PROBLEM
 from tocsin.web.dialects.tocsin.shapes import Problem
 from tocsin.web.openapi import About, Operation
-from tocsin.web.reference import reference
-from tocsin.web.services import Services
 
 ROOT = "/api/tocsin/v1"
 
@@ -41,9 +35,3 @@ OPERATIONS: tuple[Operation, ...] = tuple(
     for tag, operations in _TAGGED.items()
     for operation in operations
 )
-
-
-def build(dialect: Dialect, services: Services) -> ASGIApp:
-    """The application."""
-    pages = reference(ABOUT, OPERATIONS, root=ROOT, version=services.version, server=services.public_url)
-    return assemble(dialect, services, OPERATIONS, pages)
