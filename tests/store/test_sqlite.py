@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, insert, select, text
 
 from tocsin.domain.errors import Code, TocsinError
 from tocsin.store import tables
+from tocsin.store.prepared import driver
 from tocsin.store.sqlite import GROUP_SECONDS, SqliteStore
 
 
@@ -172,3 +173,108 @@ async def test_a_database_that_cannot_be_had_is_a_refusal(
             await store.write(add("test a"))
     assert refused.value.code is Code.UNAVAILABLE
     assert await store.write(add("test b")) == "test b"
+
+
+def thread_of(connection: Connection) -> str:
+    connection.execute(select(tables.meta.c.name).limit(1))
+    return threading.current_thread().name
+
+
+async def test_what_is_short_runs_on_the_event_loop_and_the_rest_beside_it(store: SqliteStore) -> None:
+    here = threading.current_thread().name
+    assert await store.read(thread_of, is_short=True) == here
+    assert (await store.read(thread_of)).startswith("reader")
+    assert await store.write(thread_of, is_short=True) == here
+    assert await store.write(thread_of) == "writer"
+
+
+async def test_a_short_write_is_on_the_disk_when_it_returns_and_the_loop_goes_on_meanwhile(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed, waited = threading.Event(), []
+
+    class Slow(_Spy):
+        def execute(self, statement: str) -> sqlite3.Cursor:
+            if statement == "COMMIT":
+                waited.append(committed.wait(10))
+            return super().execute(statement)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tocsin.store.sqlite.driver", lambda connection: Slow(connection, []))
+        writing = asyncio.create_task(store.write(add("test a"), is_short=True))
+        await asyncio.sleep(0.05)
+        assert not writing.done()
+        committed.set()
+        assert await writing == "test a"
+    assert waited == [True]
+    assert await names(store) == {"test a"}
+
+
+async def test_a_short_write_that_fails_leaves_nothing_and_stops_nobody(store: SqliteStore) -> None:
+    with pytest.raises(ValueError, match="test a"):
+        await store.write(fail("test a"), is_short=True)
+    assert await store.write(add("test b"), is_short=True) == "test b"
+    assert await store.write(add("test c")) == "test c"
+    assert await names(store) == {"test b", "test c"}
+
+
+async def test_whoever_gives_up_during_a_short_write_stops_nobody(store: SqliteStore) -> None:
+    writing = asyncio.create_task(store.write(add("test a"), is_short=True))
+    await asyncio.sleep(0)
+    writing.cancel()
+    assert await store.write(add("test b"), is_short=True) == "test b"
+    assert await store.write(add("test c")) == "test c"
+    assert await names(store) == {"test a", "test b", "test c"}
+
+
+async def test_a_commit_that_fails_is_a_refusal_and_leaves_nothing(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(_Spy):
+        def execute(self, statement: str) -> sqlite3.Cursor:
+            if statement == "COMMIT":
+                raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(statement)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tocsin.store.sqlite.driver", lambda connection: Full(connection, []))
+        with pytest.raises(TocsinError) as refused:
+            await store.write(add("test a"), is_short=True)
+    assert refused.value.code is Code.UNAVAILABLE
+    assert await store.write(add("test b"), is_short=True) == "test b"
+    assert await names(store) == {"test b"}
+
+
+async def test_another_process_that_writes_is_waited_for_beside_the_loop(store: SqliteStore) -> None:
+    path = await store.read(
+        lambda connection: driver(connection).execute("PRAGMA database_list").fetchone()[2]
+    )
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.create_task(store.write(add("test a"), is_short=True))
+    began_at = time.monotonic()
+    await asyncio.sleep(0.1)
+    assert time.monotonic() - began_at < 1
+    assert not writing.done()
+    other.execute("ROLLBACK")
+    other.close()
+    assert await writing == "test a"
+
+
+async def test_short_writes_without_end_let_the_others_in(store: SqliteStore) -> None:
+    stopped = False
+
+    async def press() -> int:
+        written = 0
+        while not stopped:
+            await store.write(lambda _connection: None, is_short=True)
+            written += 1
+        return written
+
+    pressing = [asyncio.create_task(press()) for _ in range(4)]
+    for number in range(20):
+        async with asyncio.timeout(2):
+            await store.write(add(f"test {number}"))
+    stopped = True
+    assert sum(await asyncio.gather(*pressing)) > 20
+    assert len(await names(store)) == 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -12,12 +13,14 @@ import pytest
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from tests.faces import Faces
 from tocsin.store.sqlite import SqliteStore
+from tocsin.web.bounds import Bounds
 from tocsin.web.dialect import Claim, Dialect, discover
+from tocsin.web.front import Front
 from tocsin.web.services import Services
 
 CRONPEEK = next(dialect for dialect in discover() if dialect.name == "cronpeek")
@@ -188,3 +191,35 @@ async def test_the_body_reaches_the_dialect_whole(faces: Faces) -> None:
         "/api/v1/monitors", content=parts(body[:10], b"", body[10:]), headers=peek.headers
     )
     assert (made.status_code, made.json()["name"]) == (201, "in parts")
+
+
+async def test_requests_take_turns_and_others_come_in_between(faces: Faces) -> None:
+    order: list[str] = []
+
+    async def note(scope: Scope, receive: Receive, send: Send) -> None:
+        order.append(scope["path"])
+        await Response()(scope, receive, send)
+
+    front = Front([], faces.services, {f"/{name}": note for name in "abc"}, note, Bounds())
+    asking = [asyncio.create_task(ask(front, f"/{name}")) for name in "abc"]
+    given_up = asyncio.create_task(ask(front, "/a"))
+    asking.append(asyncio.create_task(ask(front, "/d")))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    while not all(task.done() for task in asking):
+        order.append("-")
+        await asyncio.sleep(0)
+    begun = "".join(order)
+    assert [each for each in begun.split("-") if each] == ["/a", "/b", "/c", "/d"]
+
+
+async def ask(app: ASGIApp, path: str) -> None:
+    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b""}
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(_message: Message) -> None:
+        return
+
+    await app({**scope, "headers": []}, receive, send)

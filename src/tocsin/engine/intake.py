@@ -67,7 +67,7 @@ class IntakeConfig:
     """`queue_limit`: pings that may wait. `batch_limit`: pings in one transaction."""
 
     queue_limit: int = 20_000
-    batch_limit: int = 2_000
+    batch_limit: int = 500
 
 
 Read = Callable[[Signal], Reading | None]
@@ -143,7 +143,7 @@ class Intake:
         commit = _Batch(
             self._store, self._readers, batch, ledger.gaps(), ledger.take_unwritten(), self._voice()
         )
-        self._commit = self._loop.create_task(self._store.write(commit))
+        self._commit = self._loop.create_task(self._store.write(commit, is_short=True))
         self._commit.add_done_callback(lambda done: self._committed(commit, done))
 
     def _committed(self, commit: _Batch, done: asyncio.Task[list[Answer | None]]) -> None:

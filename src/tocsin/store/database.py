@@ -90,8 +90,9 @@ class Store(Protocol):
     async def read(self, fn: Callable[[Connection], T], *, is_short: bool = False) -> T:
         """Run `fn` in a read transaction. `is_short`: it reads a few rows by an index, and may run twice."""
 
-    async def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a write transaction: committed durably when this returns, rolled back if it raises."""
+    async def write(self, fn: Callable[[Connection], T], *, is_short: bool = False) -> T:
+        """Run `fn` in a write transaction: committed durably when this returns, rolled back if it raises.
+        `is_short`: it takes some milliseconds at most."""
 
     async def close(self) -> None:
         """Finish what was begun, then close."""

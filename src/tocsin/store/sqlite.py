@@ -35,6 +35,7 @@ READER_CACHE_KB = 4_096
 LOOP_CACHE_KB = 16_384
 READERS = 4
 BUSY_SECONDS = 10.0
+BUSY_MS = int(BUSY_SECONDS * 1000)
 CHECKPOINT_SECONDS = 1.0
 RETRY_SECONDS = 5
 # How long a group of writes may take before it is committed: about as long as the commit itself.
@@ -85,6 +86,10 @@ class SqliteStore:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        self._writer = self._writer_engine.connect()
+        self._writer_is_free = threading.Lock()
+        self._queued = 0
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._stopping = threading.Event()
         self._log_is_long = threading.Event()
         self._threads = [
@@ -106,12 +111,24 @@ class SqliteStore:
         with _translated():
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
-    async def write(self, fn: Callable[[Connection], T]) -> T:
-        """As `Store.write`; on the writer thread."""
-        future: Future[T] = Future()
-        self._jobs.put((fn, future))
+    async def write(self, fn: Callable[[Connection], T], *, is_short: bool = False) -> T:
+        """As `Store.write`; on the writer thread, but for what is short while nothing else is to be written:
+        of that, only the commit leaves the event loop."""
         with _translated():
-            return await asyncio.wrap_future(future)
+            if is_short and self._begin_here():
+                result = self._run_here(fn)
+                # Whoever does not wait for it any more does not stop it.
+                await asyncio.shield(
+                    asyncio.get_running_loop().run_in_executor(self._committer, self._commit)
+                )
+                return result
+            future: Future[T] = Future()
+            self._jobs.put((fn, future))
+            self._queued += 1
+            try:
+                return await asyncio.wrap_future(future)
+            finally:
+                self._queued -= 1
 
     async def close(self) -> None:
         """Write what was handed in, then close."""
@@ -119,7 +136,45 @@ class SqliteStore:
         self._jobs.put(None)
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(self._committer.shutdown)
+        self._writer.close()
         self._readers.shutdown()
+
+    def _begin_here(self) -> bool:
+        """Begin a transaction on the event loop, if nobody is to be waited for."""
+        if self._queued or not self._writer_is_free.acquire(blocking=False):
+            return False
+        raw = driver(self._writer)
+        raw.execute("PRAGMA busy_timeout = 0")
+        with contextlib.suppress(sqlite3.Error):  # the writer thread waits, and says what is wrong
+            raw.execute("BEGIN IMMEDIATE")
+        raw.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        if not raw.in_transaction:
+            self._writer_is_free.release()
+        return raw.in_transaction
+
+    def _run_here(self, fn: Callable[[Connection], T]) -> T:
+        try:
+            return fn(self._writer)
+        except BaseException:
+            self._roll_back()
+            self._writer_is_free.release()
+            raise
+
+    def _commit(self) -> None:
+        try:
+            driver(self._writer).execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+        finally:
+            self._writer_is_free.release()
+
+    def _roll_back(self) -> None:
+        raw = driver(self._writer)
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        self.hot.forget()
 
     def _read(self, fn: Callable[[Connection], T], *, may_wait: bool = True) -> T:
         connection = getattr(self._local, "connection", None)
@@ -137,31 +192,28 @@ class SqliteStore:
                 raw.execute("ROLLBACK")
 
     def _write_all(self) -> None:
-        connection = self._writer_engine.connect()
         while (job := self._take(wait=True)) is not None:
-            self._write_group(connection, job)
-            del job
-            if self._log_is_long.is_set():
-                self._log_is_long.clear()
-                _restart_log(driver(connection))
-        connection.close()
+            with self._writer_is_free:
+                self._write_group(job)
+                del job
+                if self._log_is_long.is_set():
+                    self._log_is_long.clear()
+                    _restart_log(driver(self._writer))
 
-    def _write_group(self, connection: Connection, first: Job) -> None:
+    def _write_group(self, first: Job) -> None:
         """One commit for a job and for what waits behind it: a disk can be written to some hundred times a
         second. Each job is a savepoint; whoever waits for it hears of it after the commit."""
-        raw, jobs, results = driver(connection), [first], list[Any]()
+        raw, jobs, results = driver(self._writer), [first], list[Any]()
         ends_at = time.monotonic() + GROUP_SECONDS
         try:
             raw.execute("BEGIN IMMEDIATE")
-            results.append(self._attempt(connection, first[0]))
+            results.append(self._attempt(first[0]))
             while time.monotonic() < ends_at and (job := self._take(wait=False)) is not None:
                 jobs.append(job)
-                results.append(self._attempt(connection, job[0]))
+                results.append(self._attempt(job[0]))
             raw.execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 - the waiting callers get it
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
-            self.hot.forget()
+            self._roll_back()
             results = [_Failed(_unavailable(error)) for _ in jobs]
         for (_fn, future), result in zip(jobs, results, strict=True):
             if type(result) is _Failed:
@@ -182,13 +234,13 @@ class SqliteStore:
             if job[1].set_running_or_notify_cancel():
                 return job
 
-    def _attempt(self, connection: Connection, fn: Callable[[Connection], Any]) -> Any:
+    def _attempt(self, fn: Callable[[Connection], Any]) -> Any:
         """What `fn` returns, or that it failed and left nothing behind. Raises where the whole group is lost:
         some errors, a full disk among them, make SQLite give the transaction up."""
-        raw = driver(connection)
+        raw = driver(self._writer)
         raw.execute("SAVEPOINT job")
         try:
-            result = fn(connection)
+            result = fn(self._writer)
         except BaseException as error:
             if not raw.in_transaction:
                 raise
@@ -230,5 +282,5 @@ def _restart_log(raw: sqlite3.Connection) -> None:
     """Runs between two transactions of the writer; gives up at once where a reader is in the way."""
     raw.execute("PRAGMA busy_timeout = 50")
     row = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    raw.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+    raw.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     log.debug("log_restarted", busy=row[0], pages=row[1])
