@@ -54,6 +54,13 @@ class Caller:
     async def post(self, path: str, body: object = None) -> httpx.Response:
         return await self.ask("POST", path, body)
 
+    async def create(self, path: str, body: object) -> dict[str, Any]:
+        """What a POST has made."""
+        answer = await self.post(path, body)
+        assert answer.status_code == 201, answer.text
+        created: dict[str, Any] = answer.json()
+        return created
+
     async def patch(self, path: str, body: object) -> httpx.Response:
         return await self.ask("PATCH", path, body)
 

@@ -52,10 +52,7 @@ async def ane(faces: Faces) -> Caller:
 
 
 async def create(ane: Caller, **fields: Any) -> dict[str, Any]:
-    answer = await ane.post(MONITORS, {"name": "job", **fields})
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
+    return await ane.create(MONITORS, {"name": "job", **fields})
 
 
 def is_refused(answer: httpx.Response, status: int) -> bool:

@@ -13,7 +13,6 @@ from tests.faces import Caller, Faces
 from tocsin.domain.monitor import SECOND
 from tocsin.engine.manage.monitors import MonitorDraft
 from tocsin.store import tables
-from tocsin.store.sqlite import SqliteStore
 
 JOBS = "/api/v1/jobs"
 SAMPLE = {
@@ -30,20 +29,9 @@ JOB_KEYS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def faces(store: SqliteStore) -> Faces:
-    return Faces.open(store)
-
-
-@pytest.fixture
-async def beats(faces: Faces) -> Caller:
-    return await faces.caller("cronbeats", plan="business")
-
-
 async def create(beats: Caller, **fields: Any) -> dict[str, Any]:
-    answer = await beats.post(JOBS, {"name": "job", "expected_interval_seconds": 3600, **fields})
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()["data"]
+    made = await beats.create(JOBS, {"name": "job", "expected_interval_seconds": 3600, **fields})
+    created: dict[str, Any] = made["data"]
     return created
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -95,13 +95,6 @@ def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> C
         require_node()
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return chosen
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests here: to start one takes longer than most of them."""
-    with Server(tmp_path_factory.mktemp("server")) as server:
-        yield server
 
 
 class Beats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -42,11 +42,6 @@ async def faces(store: SqliteStore) -> AsyncIterator[Faces]:
     faces = Faces.open(store, signup_open=True)
     yield faces
     await faces.office.close()
-
-
-@pytest.fixture
-async def beats(faces: Faces) -> Caller:
-    return await faces.caller("cronbeats", plan="business")
 
 
 async def put(beats: Caller, kind: str, **fields: Any) -> dict[str, Any]:
@@ -283,13 +278,6 @@ async def test_a_test_is_sent_at_once_even_where_it_is_switched_off(beats: Calle
         failed = await beats.post(f"{HERE}/{kind}/test")
         assert (failed.status_code, failed.json()["error"]) == (502, "delivery_failed")
         assert "500" in failed.json()["message"]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests here: to start one takes longer than most of them."""
-    with Server(tmp_path_factory.mktemp("server"), allowed_networks="127.0.0.0/8") as server:
-        yield server
 
 
 class Workspace:

@@ -7,11 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.node import require_node, run_node
 from tests.server import Server
@@ -31,13 +28,6 @@ def run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=30, env=direct)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests here: to start one takes longer than most of them."""
-    with Server(tmp_path_factory.mktemp("server")) as server:
-        yield server
 
 
 def test_the_page_works_as_it_is_printed(server: Server) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -132,13 +131,6 @@ def test_other_errors_of_pings_have_it_too(status: int) -> None:
 )
 def test_the_message_of_a_signal(body: bytes, said: str | None) -> None:
     assert message(body) == said
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all tests here: to start one takes longer than most of them."""
-    with Server(tmp_path_factory.mktemp("server"), allowed_networks="127.0.0.0/8") as server:
-        yield server
 
 
 class Beats:

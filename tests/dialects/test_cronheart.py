@@ -8,21 +8,10 @@ import pytest
 
 from tests.faces import Caller, Faces
 from tocsin.domain.monitor import SECOND
-from tocsin.store.sqlite import SqliteStore
 
 MONITORS = "/api/v1/monitors"
 SAMPLE: dict[str, Any] = {"name": "nightly-backup", "schedule_kind": "interval", "schedule_expr": "3600"}
 UNKNOWN = "00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture
-def faces(store: SqliteStore) -> Faces:
-    return Faces.open(store)
-
-
-@pytest.fixture
-async def heart(faces: Faces) -> Caller:
-    return await faces.caller("cronheart", plan="starter")
 
 
 async def test_every_answer_to_a_known_token_tells_of_the_limit(faces: Faces, heart: Caller) -> None:

@@ -61,21 +61,13 @@ async def faces(store: SqliteStore) -> AsyncIterator[Faces]:
     await faces.office.close()
 
 
-@pytest.fixture
-async def heart(faces: Faces) -> Caller:
-    return await starter(faces)
-
-
 async def starter(faces: Faces, **wish: Any) -> Caller:
     """Somebody whose plan has the API."""
     return await faces.caller("cronheart", plan="starter", **wish)
 
 
 async def create(heart: Caller, kind: str = "webhook", **fields: Any) -> dict[str, Any]:
-    answer = await heart.post(CHANNELS, {**SAMPLES[kind][0], **fields})
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
+    return await heart.create(CHANNELS, {**SAMPLES[kind][0], **fields})
 
 
 def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:

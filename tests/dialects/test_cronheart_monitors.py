@@ -56,21 +56,8 @@ WRITES: tuple[tuple[str, str, dict[str, Any] | None], ...] = (
 READS = (("GET", "", None), ("GET", "/pings", None), ("GET", "/alerts", None))
 
 
-@pytest.fixture
-def faces(store: SqliteStore) -> Faces:
-    return Faces.open(store)
-
-
-@pytest.fixture
-async def heart(faces: Faces) -> Caller:
-    return await faces.caller("cronheart", plan="starter")
-
-
 async def create(heart: Caller, **fields: Any) -> dict[str, Any]:
-    answer = await heart.post(MONITORS, SAMPLE | fields)
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
+    return await heart.create(MONITORS, SAMPLE | fields)
 
 
 async def errors(heart: Caller, body: object, path: str = MONITORS, method: str = "POST") -> dict[str, str]:

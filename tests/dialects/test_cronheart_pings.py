@@ -6,7 +6,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,9 +187,7 @@ class Bedside:
         self.heart = heart
 
     async def create(self, **fields: Any) -> str:
-        answer = await self.heart.post(MONITORS, BODY | fields)
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["uuid"])
+        return str((await self.heart.create(MONITORS, BODY | fields))["uuid"])
 
     async def channel(self) -> dict[str, str]:
         """A new channel, as the API refers to it."""
@@ -469,10 +467,8 @@ class Ward:
 
 
 @pytest.fixture(scope="module")
-def ward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ward]:
-    """One for all: a start takes as long as most tests."""
-    with Server(tmp_path_factory.mktemp("server"), allowed_networks="127.0.0.0/8") as server:
-        yield Ward(server)
+def ward(server: Server) -> Ward:
+    return Ward(server)
 
 
 def test_pings_of_all_kinds_by_all_methods(ward: Ward) -> None:

@@ -42,10 +42,7 @@ async def peek(faces: Faces) -> Caller:
 
 
 async def create(peek: Caller, **fields: Any) -> dict[str, Any]:
-    answer = await peek.post(MONITORS, {"name": "job", "schedule": 3600, **fields})
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
+    return await peek.create(MONITORS, {"name": "job", "schedule": 3600, **fields})
 
 
 async def test_create_account(faces: Faces) -> None:

@@ -34,21 +34,13 @@ DAILY = {"name": "Daily DB Backup", "scheduleType": "cron", "cronExpression": "0
 
 
 @pytest.fixture
-def faces(store: SqliteStore) -> Faces:
-    return Faces.open(store)
-
-
-@pytest.fixture
 async def ping(faces: Faces) -> Caller:
     return await faces.caller("cronping")
 
 
 async def create(caller: Caller, **fields: Any) -> dict[str, Any]:
     body = {"name": "job", **({} if "cronExpression" in fields else {"intervalSeconds": 300}), **fields}
-    answer = await caller.post(HEARTBEATS, body)
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
+    return await caller.create(HEARTBEATS, body)
 
 
 async def get(caller: Caller, heartbeat: dict[str, Any]) -> dict[str, Any]:

@@ -28,20 +28,12 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 @pytest.fixture
-def faces(store: SqliteStore) -> Faces:
-    return Faces.open(store)
-
-
-@pytest.fixture
 async def native(faces: Faces) -> Caller:
     return await faces.caller("tocsin")
 
 
 async def create(native: Caller, **fields: Any) -> dict[str, Any]:
-    answer = await native.post(MONITORS, {"name": "job", **fields})
-    assert answer.status_code == 201, answer.text
-    created: dict[str, Any] = answer.json()
-    return created
+    return await native.create(MONITORS, {"name": "job", **fields})
 
 
 async def names(native: Caller, **query: Any) -> list[str]:

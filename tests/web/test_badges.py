@@ -63,3 +63,12 @@ async def test_a_badge_is_no_ping_token_and_a_token_no_badge(faces: Faces) -> No
     monitor = await faces.office.manage.create_monitor(actor, MonitorDraft("job", "tocsin"))
     assert (await faces.nobody.get(f"/badge/{monitor.token}.svg")).status_code == 404
     assert monitor.badge_key != monitor.token
+
+
+async def test_a_badge_is_as_wide_as_its_letters(faces: Faces, native: Caller) -> None:
+    widths = []
+    for name in ("iiiiii", "nnnnnn", "WWWWWW", "漢字漢字漢字", "n\u0301" * 6):
+        made = (await native.post(NATIVE, {"name": name})).json()
+        answer = await faces.nobody.get(made["badge_url"].removeprefix("http://tocsin"))
+        widths.append(int(ET.fromstring(answer.text).attrib["width"]))  # noqa: S314 - our own
+    assert widths[0] < widths[1] == widths[4] < widths[2] < widths[3]

@@ -170,7 +170,7 @@ class Intake:
 
 
 class _Batch:
-    """One batch, and the transaction that stores it; called on the writer thread."""
+    """One batch, and the transaction that stores it; to be called by the store."""
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""SQLite in use: one writer thread, a few reader threads, and a checkpointer off the commit path.
+"""SQLite in use: one connection that writes, a few that read, and a checkpointer off the commit path.
+
+Threads have what takes its time; what is short stays on the event loop
+(docs/decisions/0012-short-work-on-the-event-loop.md).
 
 WAL with synchronous=FULL: a commit is on the disk before it returns. Small pages, since a ping of one of a
 million monitors dirties one page, and the log holds whole pages (docs/decisions/0004-sqlite-settings.md).
@@ -100,11 +103,7 @@ class SqliteStore:
             thread.start()
 
     async def read(self, fn: Callable[[Connection], T], *, is_short: bool = False) -> T:
-        """As `Store.read`; on one of the reader threads, but for what is short.
-
-        A thread that wants the interpreter back while the event loop is busy waits longer than such a query
-        takes (docs/decisions/0012-short-reads-on-the-event-loop.md).
-        """
+        """As `Store.read`; on one of the reader threads, but for what is short."""
         if is_short:
             with contextlib.suppress(OperationalError, sqlite3.OperationalError):
                 return self._read(fn, may_wait=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from unicodedata import combining, east_asian_width
 
 from markupsafe import escape
 from starlette.requests import Request
@@ -18,7 +19,9 @@ from tocsin.web.services import Services
 PATH = "/badge/{key}.svg"
 COLOURS = {"up": "#2e7d4f", "late": "#a86500", "down": "#c0392b"}  # by the stored or read status
 OTHER = "#6b7280"
-LETTER, PADDING = 7, 10  # how wide the text is, about; `textLength` makes it so
+PADDING = 10
+# How wide letters of 11 px are, about; `textLength` makes it so.
+NARROW, NORMAL, WIDE, FULL = 4, 7, 10, 11
 LONGEST_NAME = 40
 # XML has no place for these two, not even escaped: a badge with one is drawn nowhere.
 _UNDRAWABLE = re.compile("[\ufffe\uffff]")
@@ -54,11 +57,23 @@ def badge_route(services: Services, dialects: Sequence[Dialect]) -> Route:
     return Route(PATH, badge)
 
 
+def _width(text: str) -> int:
+    return sum(_letter_width(letter) for letter in text)
+
+
+def _letter_width(letter: str) -> int:
+    if combining(letter):
+        return 0
+    if east_asian_width(letter) in "WF":
+        return FULL
+    return NARROW if letter in " !'(),.:;I[]fijlrt|" else WIDE if letter in "%@GMOQWmw" else NORMAL
+
+
 def _drawn(name: str, word: str, colour: str, status: int) -> Response:
     shown = _UNDRAWABLE.sub("\N{REPLACEMENT CHARACTER}", name)
     if len(shown) > LONGEST_NAME:
         shown = shown[: LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    left, right = (len(text) * LETTER + PADDING for text in (shown, word))
+    left, right = (_width(text) + PADDING for text in (shown, word))
     content = _SVG.format(
         width=left + right,
         left=left,

@@ -111,7 +111,7 @@ _DECODER = json.Decoder(list[_Stored])
 
 
 class SqliteHot(Hot):
-    """`store.database.Hot` on SQLite; used by the one writer thread only."""
+    """`store.database.Hot` on SQLite; used with the one connection that writes."""
 
     def __init__(self) -> None:
         self._next_id = 0
