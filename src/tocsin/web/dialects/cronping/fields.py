@@ -4,6 +4,7 @@ two fields of which one counts."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tocsin.domain.errors import TocsinError
@@ -34,12 +35,16 @@ class Schedule(NamedTuple):
 
 def schedule_of(monitor: Monitor) -> Schedule:
     """A monitor's schedule; one in words (not Cronping's own) as the cron expression that it means."""
-    if monitor.schedule_kind == INTERVAL:
-        return Schedule(INTERVAL, int(monitor.schedule_expression), None)
-    if monitor.schedule_kind == CRON:
-        return Schedule(CRON, 0, monitor.schedule_expression)
-    schedule = parse_schedule(monitor.schedule_kind, monitor.schedule_expression, monitor.timezone)
-    return Schedule(CRON, 0, cron_expression(schedule))
+    return _shown(monitor.schedule_kind, monitor.schedule_expression, monitor.timezone)
+
+
+@lru_cache(maxsize=4_096)
+def _shown(kind: str, expression: str, timezone: str) -> Schedule:
+    if kind == INTERVAL:
+        return Schedule(INTERVAL, int(expression), None)
+    if kind == CRON:
+        return Schedule(CRON, 0, expression)
+    return Schedule(CRON, 0, cron_expression(parse_schedule(kind, expression, timezone)))
 
 
 def draft_of(fields: Mapping[str, Any]) -> tuple[MonitorDraft, frozenset[str]]:
