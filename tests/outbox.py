@@ -9,11 +9,12 @@ await outbox.flip(down(job))
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Self
 
 from msgspec import structs
+from msgspec.structs import replace
 from sqlalchemy import Connection, Table, insert, select, update
 
 from tocsin.domain.alert import Facts

@@ -1,8 +1,9 @@
 """Alerts and senders for the tests of channels."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tests.receivers import HttpReceiver
 from tocsin.channels import SmtpConfig, Tools, load_senders

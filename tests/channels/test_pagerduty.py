@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.channels.sample import AWAY, DOWN, PUBLIC_URL, TEST, UP, deliver, http_target, make_senders, named
 from tests.receivers import Answer, HttpReceiver

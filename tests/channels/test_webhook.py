@@ -3,10 +3,10 @@
 import hashlib
 import hmac
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.channels.sample import AWAY, DOWN, PUBLIC_URL, TEST, UP, deliver, flood, make_senders
 from tests.receivers import HttpReceiver

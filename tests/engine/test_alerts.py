@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection, event
+from msgspec.structs import replace
+from sqlalchemy import Connection
 
 from tests.outbox import MINUTE, VOICE, Outbox, down, paused, standing, up
 from tocsin.domain.alert import Event, Facts, PingLine, Subject
@@ -23,6 +23,7 @@ from tocsin.engine.alerts import (
 )
 from tocsin.store import channels, tables
 from tocsin.store.notifications import read_facts, withdraw, withdraw_channels, write_facts
+from tocsin.store.prepared import driver
 from tocsin.store.sqlite import SqliteStore
 
 AT = 1_774_750_200 * SECOND  # 2026-03-29 02:10 UTC
@@ -221,20 +222,21 @@ async def test_a_silent_network_is_mentioned(outbox: Outbox) -> None:
 
 async def test_the_number_of_statements_does_not_grow_with_the_batch(outbox: Outbox) -> None:
     await outbox.channel("slack")
-    jobs = [await outbox.monitor() for _ in range(40)]
+    jobs = [await outbox.monitor() for _ in range(64)]
 
     async def statements(count: int, at: int) -> int:
         seen: list[str] = []
 
         def write(connection: Connection) -> None:
-            event.listen(connection, "before_cursor_execute", lambda _c, _cur, sql, *_: seen.append(sql))
+            driver(connection).set_trace_callback(seen.append)
             changes = [replace(down(job, at), project_id=outbox.project_id) for job in jobs[:count]]
             record_flips(connection, changes, at, VOICE)
+            driver(connection).set_trace_callback(None)
 
         await outbox.store.write(write)
         return len(seen)
 
-    assert await statements(2, AT) == await statements(40, AT + 1)
+    assert await statements(1, AT) == await statements(64, AT + 1)
 
 
 async def test_a_paused_monitor_has_its_unsent_notifications_withdrawn(outbox: Outbox) -> None:

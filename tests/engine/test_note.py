@@ -1,8 +1,7 @@
 """What messages to people say, before a channel lays them out."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.channels.sample import AWAY, DOWN, PUBLIC_URL, TEST, UP, flood, named
 from tocsin.domain.alert import Event, PingLine

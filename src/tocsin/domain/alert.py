@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Event(StrEnum):
@@ -17,8 +18,7 @@ class Event(StrEnum):
     TEST = "test"
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(Struct, frozen=True, gc=False):
     """The monitor an alert is about, as it was when the alert was written. `url`: its page here."""
 
     id: str
@@ -29,8 +29,7 @@ class Subject:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class PingLine:
+class PingLine(Struct, frozen=True, gc=False):
     """One of the last pings, for people's channels."""
 
     at: int
@@ -39,8 +38,7 @@ class PingLine:
     duration_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True, gc=False):
     """Everything an alert may say; frozen when it is written, so that every attempt says the same.
 
     `id` is the notification's uid and the Idempotency-Key. Times are microseconds UTC. `message` is one
@@ -59,4 +57,4 @@ class Facts:
     last_ping_at: int | None = None
     deadline_at: int | None = None
     lines: tuple[str, ...] = ()
-    pings: tuple[PingLine, ...] = field(default=())
+    pings: tuple[PingLine, ...] = ()

@@ -6,10 +6,11 @@ Everything here is called inside the transaction of what it tells of (promise 3)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from tocsin.domain.alert import Event, Facts, Subject
@@ -19,17 +20,18 @@ from tocsin.engine import wording
 from tocsin.engine.audience import Audience, read_audience
 from tocsin.engine.owners import ways_to_owners
 from tocsin.engine.snooze import choose_release, held_of, was_told_just_now
-from tocsin.engine.uid import new_alert_id
+from tocsin.engine.uid import new_alert_ids
 from tocsin.store import alerts as rows
 from tocsin.store import notifications
-from tocsin.store.alerts import Watched
+from tocsin.store.alerts import FlipRow, Watched
 from tocsin.store.channels import ChannelRow
 from tocsin.store.notifications import Delivery, Draft, Told
 from tocsin.store.routing import Recipient, find_usable
 
+_DETAIL = ("deadline_at", "exit_code", "run_id", "away_from", "away_until")
 
-@dataclass(frozen=True, slots=True)
-class Change:
+
+class Change(Struct, frozen=True, gc=False):
     """One flip of one monitor, in order. `state` is the one after it, or after what followed in its batch."""
 
     monitor_id: int
@@ -38,8 +40,7 @@ class Change:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Reminder:
+class Reminder(Struct, frozen=True, gc=False):
     """A monitor that is down, of which people are to be told again."""
 
     monitor_id: int
@@ -47,8 +48,7 @@ class Reminder:
     state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(Struct, frozen=True):
     """What texts and routing need of the server.
 
     `last_heard_at` is set when no job was heard for an hour. `members_config`: {"members": true}, sealed;
@@ -82,7 +82,10 @@ class _Told(NamedTuple):
     """A monitor's last down: when, and on which channels it was told (channel → status)."""
 
     at: int | None
-    channels: dict[int, str]
+    channels: Mapping[int, str]
+
+
+_NEVER_TOLD = _Told(None, {})
 
 
 def record_flips(connection: Connection, changes: Sequence[Change], now: int, voice: Voice) -> None:
@@ -173,21 +176,20 @@ def _is_recovery(flip: Flip) -> bool:
     return flip.new is Status.UP and flip.announced
 
 
-def _flip_row(change: Change, now: int) -> dict[str, Any]:
+def _flip_row(change: Change, now: int) -> FlipRow:
     flip = change.flip
-    names = ("deadline_at", "exit_code", "run_id", "away_from", "away_until")
-    detail = {name: value for name in names if (value := getattr(flip, name)) is not None}
-    return {
-        "project_id": change.project_id,
-        "monitor_id": change.monitor_id,
-        "at": flip.at,
-        "old": flip.old,
-        "new": flip.new,
-        "reason": flip.reason,
-        "announced": flip.announced,
-        "detail": orjson.dumps(detail).decode() if detail else None,
-        "created_at": now,
-    }
+    detail = {name: value for name in _DETAIL if (value := getattr(flip, name)) is not None}
+    return FlipRow(
+        change.project_id,
+        change.monitor_id,
+        flip.at,
+        flip.old.value,
+        flip.new.value,
+        flip.reason.value,
+        flip.announced,
+        orjson.dumps(detail).decode() if detail else None,
+        now,
+    )
 
 
 def _announce(
@@ -207,7 +209,7 @@ def _announce(
         flip = change.flip
         if not audience.may_hear(change.monitor_id, flip.new):
             continue
-        before = told.get(change.monitor_id, _Told(None, {}))
+        before = told.get(change.monitor_id, _NEVER_TOLD)
         held = is_snoozed(change.state, flip.at)
         facts = _flip_facts(audience, change, before.at, voice)
         # Who was told of the down hears of its end, though others may be told by now.
@@ -314,7 +316,7 @@ def _drafts(
         Draft(
             one.project_id,
             channel.channel_id,
-            replace(terse if channel.kind in voice.machine_kinds else facts, id=new_alert_id()),
+            terse if channel.kind in voice.machine_kinds else facts,
             one.monitor_id,
             flip_id,
             held,
@@ -324,7 +326,7 @@ def _drafts(
 
 
 def _write(connection: Connection, drafts: Sequence[Draft], now: int) -> None:
-    notifications.add(connection, drafts, now)
+    notifications.add(connection, drafts, new_alert_ids(len(drafts)), now)
     told = {draft.monitor_id for draft in drafts if draft.monitor_id is not None and not draft.held}
     rows.note_alerts(connection, told, now)
 
@@ -339,5 +341,5 @@ def _tell_owners(
     without: int | None = None,
 ) -> None:
     ways = ways_to_owners(connection, project_id, voice.members_config, now, without=without)
-    drafts = [Draft(project_id, channel_id, replace(facts, id=new_alert_id())) for channel_id in ways]
-    notifications.add(connection, drafts, now)
+    drafts = [Draft(project_id, channel_id, facts) for channel_id in ways]
+    notifications.add(connection, drafts, new_alert_ids(len(drafts)), now)

@@ -28,7 +28,7 @@ class Audience(NamedTuple):
         rules = self.rules.get(monitor.project_id) if monitor else None
         if rules is None:
             return False
-        return rules.on_recovery if status is Status.UP else rules.on_down
+        return bool(rules.on_recovery if status is Status.UP else rules.on_down)
 
 
 def read_audience(

@@ -7,8 +7,9 @@ most once in ten seconds. A digest keeps its members whatever happens, so that a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from tocsin.domain.alert import Facts
 from tocsin.domain.monitor import SECOND

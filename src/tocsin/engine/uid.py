@@ -20,6 +20,7 @@ def base62(length: int) -> str:
     return text[:length].decode()
 
 
-def new_alert_id() -> str:
-    """The id of a notification: 142 bits."""
-    return base62(ALERT_ID_LENGTH)
+def new_alert_ids(count: int) -> list[str]:
+    """The ids of so many notifications, of 142 bits each."""
+    text = base62(ALERT_ID_LENGTH * count)
+    return [text[at : at + ALERT_ID_LENGTH] for at in range(0, len(text), ALERT_ID_LENGTH)]

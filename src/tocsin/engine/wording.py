@@ -19,15 +19,14 @@ _CLOSE = 600 * SECOND
 
 def moment(at: int, *, to_the_second: bool = False) -> str:
     """A time as "2026-03-28 02:00 UTC"."""
-    return _moment(at // SECOND, to_the_second=to_the_second)
+    minute, second = divmod(at // SECOND, 60)
+    return f"{_minute(minute)}:{second:02} UTC" if to_the_second else f"{_minute(minute)} UTC"
 
 
-@lru_cache(maxsize=1024)
-def _moment(second: int, *, to_the_second: bool) -> str:
-    """In an alert storm thousands of alerts name the same few seconds."""
-    return (_EPOCH + timedelta(seconds=second)).strftime(
-        "%Y-%m-%d %H:%M:%S UTC" if to_the_second else "%Y-%m-%d %H:%M UTC"
-    )
+@lru_cache(maxsize=4096)
+def _minute(minute: int) -> str:
+    """In an alert storm thousands of alerts name the same minutes."""
+    return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%d %H:%M")
 
 
 def span(microseconds: int) -> str:

@@ -1,11 +1,11 @@
 """Many ids or rows, cut to what one statement may carry.
 
-SQLite gets them in one piece, and lets go of the interpreter lock once and not for every row (store/gather.py).
+SQLite gets them in one piece: it lets go of the interpreter lock at every row (store/gather.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Generic, TypeVar
 
@@ -29,6 +29,11 @@ def chunks(ids: Collection[int]) -> Iterator[list[int]]:
         yield ordered[start : start + LARGEST]
 
 
+def json_of(ids: Iterable[int]) -> str:
+    """The ids as SQLite's json_each takes them."""
+    return orjson.dumps(list(ids)).decode()
+
+
 class Among(Generic[T]):
     """A query about many ids, as `Gathered` takes it; to be made once. `query` is given what its condition
     needs: `lambda ids: select(...).where(column.in_(ids))`."""
@@ -43,24 +48,27 @@ class Among(Generic[T]):
         if not ids:
             return []
         if connection.dialect.name == "sqlite":
-            return self._in_one.rows(connection, {"ids": orjson.dumps(list(ids)).decode()})
+            return self._in_one.rows(connection, {"ids": json_of(ids)})
         return [row for some in chunks(ids) for row in self._in_chunks.rows(connection, {"ids": some})]
 
 
 class Addition:
-    """How rows with these columns are added to a table; to be made once."""
+    """How rows with these columns are added to a table; to be made once. `tail` ends the statement, on SQLite
+    only."""
 
-    def __init__(self, table: Table, columns: Sequence[str]) -> None:
+    def __init__(self, table: Table, columns: Sequence[str], tail: str = "") -> None:
         head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "
         row = f"({', '.join('?' * len(columns))})"
         self._table = table
         self._columns = columns
-        self._text = {count: head + ", ".join([row] * count) for count in ROWS}
+        self._text = {count: head + ", ".join([row] * count) + tail for count in ROWS}
 
     def add(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Add rows of numbers and plain texts, in their order, in few statements."""
         if connection.dialect.name != "sqlite":
-            connection.execute(insert(self._table), [dict(zip(self._columns, row, strict=True)) for row in rows])
+            connection.execute(
+                insert(self._table), [dict(zip(self._columns, row, strict=True)) for row in rows]
+            )
             return
         execute, flat, width = driver(connection).execute, list(chain.from_iterable(rows)), len(self._columns)
         at = 0

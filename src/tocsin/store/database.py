@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import Connection
@@ -96,6 +96,3 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was begun, then close."""
-
-
-Row = Sequence[Any]

@@ -6,11 +6,11 @@ How they are delivered: store/outbox.py.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import orjson
+from msgspec import Struct, json
+from msgspec.structs import replace
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -18,17 +18,18 @@ from sqlalchemy import (
     and_,
     delete,
     func,
-    insert,
     literal_column,
+    or_,
     select,
     update,
 )
 
-from tocsin.domain.alert import Event, Facts, PingLine, Subject
+from tocsin.domain.alert import Event, Facts
 from tocsin.domain.monitor import Status
 from tocsin.domain.record import AttemptView, NotificationView
 from tocsin.store import tables
-from tocsin.store.chunks import chunks
+from tocsin.store.chunks import Addition, Among, chunks
+from tocsin.store.prepared import Row
 
 
 class Delivery(StrEnum):
@@ -52,9 +53,8 @@ _UNSENT = _notification.c.status.in_((Delivery.PENDING, Delivery.HELD))
 _FINAL = _notification.c.status.in_((Delivery.DELIVERED, Delivery.FAILED, Delivery.WITHDRAWN))
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A notification to be written; `facts.id` is its uid."""
+class Draft(Struct, frozen=True, gc=False):
+    """A notification to be written. Its facts get their id then."""
 
     project_id: int
     channel_id: int
@@ -64,12 +64,13 @@ class Draft:
     held: bool = False
 
 
-class Told(NamedTuple):
+class Told(Struct, frozen=True, array_like=True, gc=False):
     """What is known of a notification about a monitor's ups and downs."""
 
     id: int
     monitor_id: int
     channel_id: int
+    flip_id: int | None
     event: str
     status: str
     created_at: int
@@ -83,26 +84,37 @@ class OutboxSummary(NamedTuple):
     dead_letters: int
 
 
+def _told(ids: Any) -> Select[*tuple[Any, ...]]:
+    query = select(*(_notification.c[name] for name in Told.__struct_fields__))
+    of_flips = or_(_notification.c.event == Event.DOWN, _notification.c.event == Event.UP)
+    is_known = _notification.c.status != Delivery.WITHDRAWN
+    return query.where(_notification.c.monitor_id.in_(ids), of_flips, is_known)
+
+
+_TOLD = Among(_told, Told)
+_ADDED = (
+    "uid", "project_id", "channel_id", "monitor_id", "flip_id", "event", "facts", "status", "next_attempt_at",
+    "created_at",
+)  # fmt: skip
+_ADDITION = Addition(_notification, _ADDED)
+_ENCODER, _DECODER = json.Encoder(), json.Decoder(Facts)
+
+
 def write_facts(facts: Facts) -> str:
     """Facts as the JSON that is stored."""
-    return orjson.dumps(facts).decode()
+    return _ENCODER.encode(facts).decode()
 
 
 def read_facts(text: str) -> Facts:
     """Facts from the JSON that is stored."""
-    raw: dict[str, Any] = orjson.loads(text)
-    monitor = raw["monitor"]
-    raw["event"] = Event(raw["event"])
-    raw["monitor"] = None if monitor is None else Subject(**{**monitor, "tags": tuple(monitor["tags"])})
-    raw["lines"] = tuple(raw["lines"])
-    raw["pings"] = tuple(PingLine(**line) for line in raw["pings"])
-    return Facts(**raw)
+    return _DECODER.decode(text)
 
 
-def add(connection: Connection, drafts: Sequence[Draft], now: int) -> None:
-    """Write notifications, in their order: held ones, or ones to be delivered at once."""
+def add(connection: Connection, drafts: Sequence[Draft], uids: Sequence[str], now: int) -> None:
+    """Write notifications, in their order, one under each uid: held ones, or ones to be delivered at once."""
     if drafts:
-        connection.execute(insert(_notification), [_row(draft, now) for draft in drafts])
+        pairs = zip(drafts, uids, strict=True)
+        _ADDITION.add(connection, [_row(draft, uid, now) for draft, uid in pairs])
 
 
 def withdraw(connection: Connection, monitor_ids: Collection[int], now: int) -> None:
@@ -136,30 +148,16 @@ def channels_told(
 ) -> dict[int, dict[int, str]]:
     """Monitor → channel → status of the notifications of these flips that were not withdrawn."""
     wanted = set(flip_ids)
-    columns = (_notification.c.monitor_id, _notification.c.flip_id, _notification.c.channel_id)
-    query = select(*columns, _notification.c.status)
-    query = query.where(_notification.c.status != Delivery.WITHDRAWN)
     found: dict[int, dict[int, str]] = {}
-    for some in chunks(monitor_ids):
-        for monitor_id, flip_id, channel_id, status in connection.execute(
-            query.where(_notification.c.monitor_id.in_(some))
-        ):
-            if flip_id in wanted:
-                found.setdefault(monitor_id, {})[channel_id] = status
+    for one in _TOLD.rows(connection, monitor_ids):
+        if one.flip_id in wanted:
+            found.setdefault(one.monitor_id, {})[one.channel_id] = one.status
     return found
 
 
 def read_told(connection: Connection, monitor_ids: Collection[int]) -> list[Told]:
     """Every notification of an up or a down of these monitors that was not withdrawn, oldest first."""
-    query = select(*(_notification.c[name] for name in Told._fields)).where(
-        _notification.c.event.in_((Event.DOWN, Event.UP)), _notification.c.status != Delivery.WITHDRAWN
-    )
-    rows = (
-        row
-        for some in chunks(monitor_ids)
-        for row in connection.execute(query.where(_notification.c.monitor_id.in_(some)))
-    )
-    return sorted((Told(*row) for row in rows), key=lambda told: told.id)
+    return sorted(_TOLD.rows(connection, monitor_ids), key=lambda told: told.id)
 
 
 def outbox_summary(connection: Connection) -> OutboxSummary:
@@ -221,19 +219,22 @@ def remove(connection: Connection, ids: Collection[int]) -> None:
         connection.execute(delete(_notification).where(_notification.c.id.in_(some)))
 
 
-def _row(draft: Draft, now: int) -> dict[str, Any]:
-    return {
-        "uid": draft.facts.id,
-        "project_id": draft.project_id,
-        "channel_id": draft.channel_id,
-        "monitor_id": draft.monitor_id,
-        "flip_id": draft.flip_id,
-        "event": draft.facts.event,
-        "facts": write_facts(draft.facts),
-        "status": Delivery.HELD if draft.held else Delivery.PENDING,
-        "next_attempt_at": None if draft.held else now,
-        "created_at": now,
-    }
+def _row(draft: Draft, uid: str, now: int) -> Row:
+    # Words, not members: sqlite3 binds a plain str at once.
+    status, next_at = (Delivery.HELD.value, None) if draft.held else (Delivery.PENDING.value, now)
+    facts = replace(draft.facts, id=uid)
+    return (
+        uid,
+        draft.project_id,
+        draft.channel_id,
+        draft.monitor_id,
+        draft.flip_id,
+        facts.event.value,
+        write_facts(facts),
+        status,
+        next_at,
+        now,
+    )
 
 
 def _withdraw(connection: Connection, condition: ColumnElement[bool], now: int) -> None:

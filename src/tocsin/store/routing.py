@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Collection
+from itertools import chain
+from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Connection, and_, select
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, Select, and_, select
 
 from tocsin.store import tables
 from tocsin.store.alerts import Watched
-from tocsin.store.chunks import chunks
+from tocsin.store.chunks import Among, chunks
 
 MAIL = "email"
 
@@ -27,35 +29,51 @@ class Recipient(NamedTuple):
     kind: str
 
 
-class Rules(NamedTuple):
-    """A project's rules for alerts."""
+class Rules(Struct, frozen=True, array_like=True, gc=False):
+    """A project's rules for alerts. They may be 1 or 0, as databases have them."""
 
-    on_down: bool
-    on_recovery: bool
+    project_id: int
+    on_down: bool | int
+    on_recovery: bool | int
+
+
+class _Channel(Struct, array_like=True, gc=False):
+    project_id: int
+    id: int
+    kind: str
+
+
+def _rules(ids: Any) -> Select[*tuple[Any, ...]]:
+    project = tables.project.c
+    query = select(project.id, project.alert_on_down, project.alert_on_recovery)
+    return query.where(project.id.in_(ids), project.deleted_at.is_(None))
+
+
+def _among_channels(condition: ColumnElement[bool], column: ColumnElement[int]) -> Among[_Channel]:
+    query = select(_channel.project_id, _channel.id, _channel.kind).where(condition)
+    return Among(lambda ids: query.where(column.in_(ids)), _Channel)
+
+
+_RULES = Among(_rules, Rules)
+_USABLE_BY_ID = _among_channels(_USABLE, _channel.id)
+_SHARED_BY_PROJECT = _among_channels(_SHARED, _channel.project_id)
 
 
 def read_rules(connection: Connection, project_ids: Collection[int]) -> dict[int, Rules]:
     """The rules of the projects among these that are not deleted."""
-    project = tables.project.c
-    query = select(project.id, project.alert_on_down, project.alert_on_recovery)
-    query = query.where(project.deleted_at.is_(None))
-    return {
-        row.id: Rules(row.alert_on_down, row.alert_on_recovery)
-        for some in chunks(project_ids)
-        for row in connection.execute(query.where(project.id.in_(some)))
-    }
+    return {rules.project_id: rules for rules in _RULES.rows(connection, project_ids)}
 
 
 def find_recipients(connection: Connection, monitors: Collection[Watched]) -> dict[int, list[Recipient]]:
     """Who is told about each monitor: its explicit channels, else with fan_out the project's; then its own
     mail and webhook. Each channel once, in that order."""
-    explicit = {text: _parse(text) for text in {one.channel_ids for one in monitors}}
     shared = _shared(connection, {one.project_id for one in monitors if one.fan_out})
-    named = find_usable(connection, {channel_id for one in monitors for channel_id in _own(one, explicit)})
+    own = {one.id: _own(one) for one in monitors}
+    named = find_usable(connection, set(chain.from_iterable(own.values())))
     found = {}
     for one in monitors:
-        chosen = [named[each] for each in _own(one, explicit) if each in named]
-        if one.fan_out and not explicit[one.channel_ids]:
+        chosen = [named[each] for each in own[one.id] if each in named]
+        if one.fan_out and one.channel_ids == "[]":
             chosen = [*shared[one.project_id], *chosen]
         found[one.id] = list(dict.fromkeys(chosen))
     return found
@@ -69,8 +87,7 @@ def find_shared(connection: Connection, project_id: int, *, without: int | None 
 
 def find_usable(connection: Connection, channel_ids: Collection[int]) -> dict[int, Recipient]:
     """Those of the channels that may be told anything, by id."""
-    rows = _read(connection, _USABLE, _channel.id, channel_ids)
-    return {recipient.channel_id: recipient for _, recipient in rows}
+    return {one.id: Recipient(one.id, one.kind) for one in _USABLE_BY_ID.rows(connection, channel_ids)}
 
 
 def member_addresses(connection: Connection, project_ids: Collection[int]) -> dict[int, list[str]]:
@@ -89,29 +106,14 @@ def member_addresses(connection: Connection, project_ids: Collection[int]) -> di
     return found
 
 
-def _parse(text: str) -> tuple[int, ...]:
-    return () if text == "[]" else tuple(orjson.loads(text))
-
-
-def _own(monitor: Watched, explicit: dict[str, tuple[int, ...]]) -> Iterable[int]:
-    ids = (*explicit[monitor.channel_ids], monitor.mail_channel_id, monitor.webhook_channel_id)
-    return (each for each in ids if each is not None)
+def _own(monitor: Watched) -> list[int]:
+    explicit = [] if monitor.channel_ids == "[]" else orjson.loads(monitor.channel_ids)
+    ids = (*explicit, monitor.mail_channel_id, monitor.webhook_channel_id)
+    return [each for each in ids if each is not None]
 
 
 def _shared(connection: Connection, project_ids: Collection[int]) -> dict[int, list[Recipient]]:
     found: dict[int, list[Recipient]] = defaultdict(list)
-    for project_id, recipient in _read(connection, _SHARED, _channel.project_id, project_ids):
-        found[project_id].append(recipient)
+    for one in sorted(_SHARED_BY_PROJECT.rows(connection, project_ids), key=lambda one: one.id):
+        found[one.project_id].append(Recipient(one.id, one.kind))
     return found
-
-
-def _read(
-    connection: Connection,
-    condition: ColumnElement[bool],
-    column: ColumnElement[int],
-    ids: Collection[int],
-) -> Iterable[tuple[int, Recipient]]:
-    query = select(_channel.project_id, _channel.id, _channel.kind).where(condition).order_by(_channel.id)
-    for some in chunks(ids):
-        for project_id, channel_id, kind in connection.execute(query.where(column.in_(some))):
-            yield project_id, Recipient(channel_id, kind)

@@ -255,11 +255,17 @@ class SqliteStore:
         with self._writer_engine.connect() as connection:
             raw = driver(connection)
             while not self._stopping.wait(CHECKPOINT_SECONDS):
-                _busy, pages, _moved = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                if pages > LONG_LOG_PAGES:
-                    raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                    self._log_is_long.set()
-                    self._jobs.put((lambda _connection: None, Future()))
+                with contextlib.suppress(
+                    sqlite3.Error
+                ):  # a full disk; the log keeps it all until there is room
+                    self._checkpoint(raw)
+
+    def _checkpoint(self, raw: sqlite3.Connection) -> None:
+        _busy, pages, _moved = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if pages > LONG_LOG_PAGES:
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            self._log_is_long.set()
+            self._jobs.put((lambda _connection: None, Future()))
 
 
 @contextlib.contextmanager
@@ -280,6 +286,7 @@ def _unavailable(error: BaseException) -> TocsinError:
 def _restart_log(raw: sqlite3.Connection) -> None:
     """Runs between two transactions of the writer; gives up at once where a reader is in the way."""
     raw.execute("PRAGMA busy_timeout = 50")
-    row = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    with contextlib.suppress(sqlite3.Error):  # as in the checkpointer
+        row = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        log.debug("log_restarted", busy=row[0], pages=row[1])
     raw.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-    log.debug("log_restarted", busy=row[0], pages=row[1])

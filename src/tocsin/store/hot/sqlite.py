@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import chain
 
 import orjson
 from msgspec import Struct, json
@@ -20,10 +19,10 @@ from tocsin.domain.monitor import Policy, Reason, State, Status
 from tocsin.domain.schedule import parse_schedule
 from tocsin.domain.transition import next_event_at
 from tocsin.store import tables
-from tocsin.store.database import Hot, Row, StoredPing, Tracked
-from tocsin.store.prepared import driver
+from tocsin.store.chunks import Addition, json_of
+from tocsin.store.database import Hot, StoredPing, Tracked
+from tocsin.store.prepared import Row, driver
 
-CHUNKS = (256, 64, 16, 4, 1)
 ID_BLOCK = 1_000_000
 LAST_ID = "ping_ids_reserved"
 
@@ -71,25 +70,15 @@ _OVERDUE = (
 )
 
 
-def _values(rows: int, columns: int) -> str:
-    return ", ".join(["(" + ", ".join("?" * columns) + ")"] * rows)
-
-
-def _insert(table: Table, columns: Sequence[str], tail: str = "") -> dict[int, str]:
-    head = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES "
-    return {rows: head + _values(rows, len(columns)) + tail for rows in CHUNKS}
-
-
-def _upsert(table: Table, columns: Sequence[str]) -> dict[int, str]:
+def _upsert(table: Table, columns: Sequence[str]) -> Addition:
     changes = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
-    return _insert(table, columns, f" ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}")
+    return Addition(table, columns, f" ON CONFLICT ({columns[0]}) DO UPDATE SET {changes}")
 
 
-_ADD_PING = _insert(tables.ping, PING)
-_ADD_BODY = _insert(tables.ping_body, ("ping_id", "body"))
-_SAVED = ("monitor_id", *STATE, "look_at", "last_ping_id")
-_SAVE_STATE = _upsert(tables.monitor_state, _SAVED)
-_SAVE_WATCH = _upsert(tables.watch, ("monitor_id", "look_at"))
+_PINGS = Addition(tables.ping, PING)
+_BODIES = Addition(tables.ping_body, ("ping_id", "body"))
+_STATES = _upsert(tables.monitor_state, ("monitor_id", *STATE, "look_at", "last_ping_id"))
+_LOOKS = _upsert(tables.watch, ("monitor_id", "look_at"))
 
 
 class _Stored(Struct, array_like=True, gc=False):
@@ -128,7 +117,7 @@ class SqliteHot(Hot):
 
     @override
     def load(self, connection: Connection, monitor_ids: Iterable[int]) -> list[Tracked]:
-        rows = _DECODER.decode(_text(connection, _LOAD, orjson.dumps(list(monitor_ids)).decode()))
+        rows = _DECODER.decode(_text(connection, _LOAD, json_of(monitor_ids)))
         return [_tracked(row) for row in rows]
 
     @override
@@ -156,9 +145,9 @@ class SqliteHot(Hot):
     def add_pings(
         self, connection: Connection, pings: Sequence[StoredPing], bodies: Sequence[tuple[int, bytes]]
     ) -> None:
-        _write(connection, _ADD_PING, pings, len(PING))
+        _PINGS.add(connection, pings)
         if bodies:
-            _write(connection, _ADD_BODY, bodies, 2)
+            _BODIES.add(connection, bodies)
 
     @override
     def save(self, connection: Connection, tracked: Sequence[Tracked]) -> int | None:
@@ -171,22 +160,22 @@ class SqliteHot(Hot):
                 look_at = event_at
                 earlier.append((one.monitor_id, event_at))
             rows.append(_state_row(one, look_at))
-        _write(connection, _SAVE_STATE, rows, len(_SAVED))
-        _write(connection, _SAVE_WATCH, earlier, 2)
+        _STATES.add(connection, rows)
+        _LOOKS.add(connection, earlier)
         return min((look_at for _, look_at in earlier), default=None)
 
     @override
     def save_look(self, connection: Connection, tracked: Sequence[Tracked]) -> None:
         looks = [(one.monitor_id, next_event_at(one.state)) for one in tracked]
         rows = [_state_row(one, look_at) for one, (_, look_at) in zip(tracked, looks, strict=True)]
-        _write(connection, _SAVE_STATE, rows, len(_SAVED))
-        _write(connection, _SAVE_WATCH, [look for look in looks if look[1] is not None], 2)
+        _STATES.add(connection, rows)
+        _LOOKS.add(connection, [look for look in looks if look[1] is not None])
         self._forget_watch(connection, [monitor_id for monitor_id, look_at in looks if look_at is None])
 
     def _forget_watch(self, connection: Connection, monitor_ids: Iterable[int]) -> None:
         driver(connection).execute(
             "DELETE FROM watch WHERE monitor_id IN (SELECT value FROM json_each(?))",
-            (orjson.dumps(list(monitor_ids)).decode(),),
+            (json_of(monitor_ids),),
         )
 
     def _reserve_block(self, connection: Connection, count: int) -> None:
@@ -207,18 +196,6 @@ class SqliteHot(Hot):
 def _text(connection: Connection, sql: str, *parameters: object) -> str:
     text: str = driver(connection).execute(sql, parameters).fetchone()[0]
     return text
-
-
-def _write(connection: Connection, sql: dict[int, str], rows: Sequence[Row], columns: int) -> None:
-    """Write rows in as few statements as their number allows."""
-    execute = driver(connection).execute
-    flat = list(chain.from_iterable(rows))
-    at, left = 0, len(rows)
-    for size in CHUNKS:
-        while left >= size:
-            execute(sql[size], flat[at : at + size * columns])
-            at += size * columns
-            left -= size
 
 
 @lru_cache(maxsize=20_000)
