@@ -62,6 +62,7 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = _environment(folder / "data", settings)
         self.log = folder / "server.log"
+        self.errors: Path | None = None  # where standard error goes, if not into the log
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, trust_env=False)
         self._open_files = open_files
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,14 +92,14 @@ class Server:
         """Start, and return when it is ready."""
         assert self._process is None, "the server is running already"
         command = [sys.executable, "-m", "tocsin", "serve", "--port", str(self.port)]
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, (self.errors or self.log).open("ab") as errors:
             self._process = subprocess.Popen(
                 command,
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=errors,
                 preexec_fn=self._bind_to_us,  # noqa: PLW1509 - two system calls, no lock is taken
             )
         self.wait_until(self.is_ready, "the server is ready")

@@ -7,6 +7,7 @@ import contextlib
 import random
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,6 +98,19 @@ def test_a_ping_whose_commit_failed_is_refused_and_nothing_of_its_batch_is_store
     assert len(server.rows(STORED)) == 1
     assert api.get(f"/monitors/{job['id']}")["status"] == "new"
     assert server.ping(job).status_code == 200
+
+
+def test_a_log_that_cannot_be_written_stops_no_ping(tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    server.errors = Path("/dev/full")
+    with server:
+        api = server.api()
+        job = api.create()
+        server.change("CREATE TRIGGER full BEFORE INSERT ON ping BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        assert [server.client.get(path_of(job)).status_code for _ in range(3)] == [503] * 3
+        server.change("DROP TRIGGER full")
+        assert server.ping(job).status_code == 200
+        assert api.call("PATCH", f"/monitors/{job['id']}", json={"name": "new"}).status_code == 200
 
 
 def test_what_a_full_queue_refuses_is_asked_to_come_again_and_not_stored(serve: Serve) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, insert, select, text
+from structlog.testing import capture_logs
 
 from tocsin.domain.errors import Code, TocsinError
 from tocsin.store import tables
@@ -238,10 +242,15 @@ async def test_a_commit_that_fails_is_a_refusal_and_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr("tocsin.store.sqlite.driver", lambda connection: Full(connection, []))
-        with pytest.raises(TocsinError) as refused:
-            await store.write(add("test a"), is_short=True)
+        with capture_logs() as logged:
+            for _ in range(3):
+                with pytest.raises(TocsinError) as refused:
+                    await store.write(add("test a"), is_short=True)
     assert refused.value.code is Code.UNAVAILABLE
-    assert await store.write(add("test b"), is_short=True) == "test b"
+    assert [line["event"] for line in logged] == ["database_unavailable"]
+    with capture_logs() as logged:
+        assert await store.write(add("test b"), is_short=True) == "test b"
+    assert [line["event"] for line in logged] == ["database_available_again"]
     assert await names(store) == {"test b"}
 
 
@@ -278,3 +287,28 @@ async def test_short_writes_without_end_let_the_others_in(store: SqliteStore) ->
     stopped = True
     assert sum(await asyncio.gather(*pressing)) > 20
     assert len(await names(store)) == 20
+
+
+@pytest.mark.parametrize("kind", ["PASSIVE", "TRUNCATE"])
+async def test_a_checkpoint_for_which_the_disk_was_full_is_tried_again(
+    migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    tried = []
+
+    class Full(_Spy):
+        def execute(self, statement: str) -> sqlite3.Cursor:
+            if kind in statement:
+                tried.append(statement)
+                if len(tried) < 3:
+                    raise sqlite3.OperationalError("database or disk is full")
+            return super().execute(statement)
+
+    monkeypatch.setattr("tocsin.store.sqlite.CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr("tocsin.store.sqlite.LONG_LOG_PAGES", 0)
+    monkeypatch.setattr("tocsin.store.sqlite.driver", lambda connection: Full(connection, []))
+    store = SqliteStore(Path(shutil.copy(migrated, tmp_path)))
+    numbers = count()
+    async with asyncio.timeout(10):
+        while len(tried) < 4:
+            await store.write(add(f"test {next(numbers)}"))
+    await store.close()

@@ -92,6 +92,7 @@ class SqliteStore:
         self._writer = self._writer_engine.connect()
         self._writer_is_free = threading.Lock()
         self._queued = 0
+        self._is_unavailable = False
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._stopping = threading.Event()
         self._log_is_long = threading.Event()
@@ -107,13 +108,13 @@ class SqliteStore:
         if is_short:
             with contextlib.suppress(OperationalError, sqlite3.OperationalError):
                 return self._read(fn, may_wait=False)
-        with _translated():
+        with self._translated():
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
     async def write(self, fn: Callable[[Connection], T], *, is_short: bool = False) -> T:
         """As `Store.write`; on the writer thread, but for what is short while nothing else is to be written:
         of that, only the commit leaves the event loop."""
-        with _translated():
+        with self._translated():
             if is_short and self._begin_here():
                 result = self._run_here(fn)
                 # Whoever does not wait for it any more does not stop it.
@@ -163,6 +164,7 @@ class SqliteStore:
     def _commit(self) -> None:
         try:
             driver(self._writer).execute("COMMIT")
+            self._note_success()
         except BaseException:
             self._roll_back()
             raise
@@ -174,6 +176,27 @@ class SqliteStore:
         if raw.in_transaction:
             raw.execute("ROLLBACK")
         self.hot.forget()
+
+    @contextlib.contextmanager
+    def _translated(self) -> Generator[None, None, None]:
+        """A database that cannot work just now (full disk, locked, unreadable) is no caller's mistake."""
+        try:
+            yield
+        except (OperationalError, sqlite3.OperationalError) as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: BaseException) -> TocsinError:
+        """For whom it cannot work; noted once until something is written again."""
+        if not self._is_unavailable:
+            self._is_unavailable = True
+            log.warning("database_unavailable", error=str(getattr(error, "orig", error)))
+        message = "The database cannot be used just now. Try again."
+        return TocsinError(Code.UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS)
+
+    def _note_success(self) -> None:
+        if self._is_unavailable:
+            self._is_unavailable = False
+            log.info("database_available_again")
 
     def _read(self, fn: Callable[[Connection], T], *, may_wait: bool = True) -> T:
         connection = getattr(self._local, "connection", None)
@@ -211,9 +234,10 @@ class SqliteStore:
                 jobs.append(job)
                 results.append(self._attempt(job[0]))
             raw.execute("COMMIT")
+            self._note_success()
         except BaseException as error:  # noqa: BLE001 - the waiting callers get it
             self._roll_back()
-            results = [_Failed(_unavailable(error)) for _ in jobs]
+            results = [_Failed(self._refusal(error)) for _ in jobs]
         for (_fn, future), result in zip(jobs, results, strict=True):
             if type(result) is _Failed:
                 future.set_exception(result.error)
@@ -255,9 +279,8 @@ class SqliteStore:
         with self._writer_engine.connect() as connection:
             raw = driver(connection)
             while not self._stopping.wait(CHECKPOINT_SECONDS):
-                with contextlib.suppress(
-                    sqlite3.Error
-                ):  # a full disk; the log keeps it all until there is room
+                # On a full disk the log keeps everything until there is room.
+                with contextlib.suppress(sqlite3.Error):
                     self._checkpoint(raw)
 
     def _checkpoint(self, raw: sqlite3.Connection) -> None:
@@ -266,21 +289,6 @@ class SqliteStore:
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             self._log_is_long.set()
             self._jobs.put((lambda _connection: None, Future()))
-
-
-@contextlib.contextmanager
-def _translated() -> Generator[None, None, None]:
-    """A database that cannot work just now (disk full, locked, unreadable) is no mistake of the caller's."""
-    try:
-        yield
-    except (OperationalError, sqlite3.OperationalError) as error:
-        raise _unavailable(error) from error
-
-
-def _unavailable(error: BaseException) -> TocsinError:
-    log.warning("database_unavailable", error=str(getattr(error, "orig", error)))
-    message = "The database cannot be used just now. Try again."
-    return TocsinError(Code.UNAVAILABLE, message, retry_after_seconds=RETRY_SECONDS)
 
 
 def _restart_log(raw: sqlite3.Connection) -> None:
