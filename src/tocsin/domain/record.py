@@ -104,6 +104,8 @@ class Monitor(Struct, frozen=True, array_like=True, gc=False):
     def interval_seconds(self, now: int) -> int:
         """The interval, or what stands for it where a dialect knows no other schedule (rules.md, Routing):
         the longest distance between the next 10 expected times."""
+        if self.schedule_kind == "interval":
+            return int(self.schedule_expression)
         schedule = parse_schedule(self.schedule_kind, self.schedule_expression, self.timezone)
         return longest_distance_seconds(schedule, now)
 

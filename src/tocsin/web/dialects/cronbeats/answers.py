@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
@@ -71,6 +72,7 @@ def rate_headers(standing: Standing) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=16_384)
 def second(at: int) -> str:
     """The time of a body: 2026-02-20T15:42:00Z."""
     return f"{to_the_second(at)}Z"
