@@ -284,6 +284,16 @@ def test_any_order_of_batches_gives_the_fold_in_true_order(
     assert comparable(job.stored) == comparable(truth(job, order[0]))
 
 
+def test_a_flip_that_belongs_before_a_told_one_of_its_moment_is_not_written_behind_it(shelf: Shelf) -> None:
+    job = Job(shelf)
+    for seconds, kind in ((0, Kind.SUCCESS), (10, Kind.SUCCESS), (50, Kind.SUCCESS), (50, Kind.FAIL)):
+        job.take(Said(seconds, kind))
+    job.tell()
+    job.take(Said(30, Kind.FAIL))
+    assert job.words == ["0 new-up", "50 up-down"]
+    assert job.stored.state.status is Status.DOWN
+
+
 @given(order=orders(), limits=limits, told=st.lists(st.booleans(), min_size=14, max_size=14))
 @relaxed
 def test_what_somebody_was_told_stays_and_the_last_flip_is_the_status_all_the_same(

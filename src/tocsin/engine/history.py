@@ -7,6 +7,7 @@ had to be tried again.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
@@ -177,7 +178,8 @@ def _reconciled(
     connection: Connection, tracked: Tracked, refolded: _Refolded, ping: Ping, now: int
 ) -> tuple[Flip, ...] | None:
     """Make the stored flips what they would have been, and return those to write, so that all lie in the
-    order of their ids. None where somebody was told of a flip that would not have been."""
+    order of their ids. None where somebody was told of a flip that would not have been, or would have come
+    later in the same moment."""
     wanted = [flip for flip in refolded.flips if flip.at >= ping.arrived_at]
     begins_with = wanted[0].old if wanted else refolded.state.status
     before: Any = chain.flip_before(connection, tracked.monitor_id, ping.arrived_at)
@@ -189,9 +191,11 @@ def _reconciled(
         same += 1
     rest, fresh = stored[same:], wanted[same:]
     if any(chain.was_told(connection, row.id) for row in rest):
-        kept = {_key(row) for row in rest}
+        kept = [_key(row) for row in rest]
         inserted = tuple(flip for flip in fresh if _key(flip) not in kept)
-        return inserted if kept <= {_key(flip) for flip in fresh} else None
+        # Flips of one moment lie in the order in which they were written.
+        together = sorted([*kept, *map(_key, inserted)], key=itemgetter(0))
+        return inserted if together == [_key(flip) for flip in fresh] else None
     for row in rest:
         chain.remove_flip(connection, row.id, now)
     return tuple(fresh)
