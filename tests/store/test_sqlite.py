@@ -91,6 +91,18 @@ class _Spy:
         return self._raw.execute(statement)
 
 
+def refuse(patch: pytest.MonkeyPatch, refused: str, reason: str) -> None:
+    """SQLite refuses a statement from now on."""
+
+    class Refusing(_Spy):
+        def execute(self, statement: str) -> sqlite3.Cursor:
+            if statement == refused:
+                raise sqlite3.OperationalError(reason)
+            return super().execute(statement)
+
+    patch.setattr("tocsin.store.sqlite.driver", lambda connection: Refusing(connection, []))
+
+
 async def test_writes_that_wait_together_share_a_commit(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,14 +177,8 @@ async def test_what_was_handed_in_is_written_before_it_closes(store: SqliteStore
 async def test_a_database_that_cannot_be_had_is_a_refusal(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Locked(_Spy):
-        def execute(self, statement: str) -> sqlite3.Cursor:
-            if statement == "BEGIN IMMEDIATE":
-                raise sqlite3.OperationalError("database is locked")
-            return super().execute(statement)
-
     with monkeypatch.context() as patch:
-        patch.setattr("tocsin.store.sqlite.driver", lambda connection: Locked(connection, []))
+        refuse(patch, "BEGIN IMMEDIATE", "database is locked")
         with pytest.raises(TocsinError) as refused:
             await store.write(add("test a"))
     assert refused.value.code is Code.UNAVAILABLE
@@ -234,14 +240,8 @@ async def test_whoever_gives_up_during_a_short_write_stops_nobody(store: SqliteS
 async def test_a_commit_that_fails_is_a_refusal_and_leaves_nothing(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Full(_Spy):
-        def execute(self, statement: str) -> sqlite3.Cursor:
-            if statement == "COMMIT":
-                raise sqlite3.OperationalError("database or disk is full")
-            return super().execute(statement)
-
     with monkeypatch.context() as patch:
-        patch.setattr("tocsin.store.sqlite.driver", lambda connection: Full(connection, []))
+        refuse(patch, "COMMIT", "database or disk is full")
         with capture_logs() as logged:
             for _ in range(3):
                 with pytest.raises(TocsinError) as refused:
